@@ -1,0 +1,155 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "sextant/error.h"
+
+namespace sextant::base {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+[[noreturn]] void fail(const std::filesystem::path& path, const char* verb) {
+  int error = errno;
+  ErrorCode code = ErrorCode::unavailable;
+  if (error == ENOENT || error == ENOTDIR) code = ErrorCode::not_found;
+  if (error == ENOSPC || error == EDQUOT) code = ErrorCode::exhausted;
+  throw Error(code, fmt::format("{}: cannot {}: {}", path.string(), verb, std::strerror(error)));
+}
+
+// Opens for reading and refuses anything but a regular file; fills size_bytes.
+int open_regular(const std::filesystem::path& path, uint64_t& size_bytes) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(path, "open");
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) {
+    ::close(fd);
+    fail(path, "stat");
+  }
+  if (!S_ISREG(info.st_mode)) {
+    ::close(fd);
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: is {}, expected a regular file", path.string(),
+                            S_ISDIR(info.st_mode) ? "a folder" : "not a regular file"));
+  }
+  size_bytes = static_cast<uint64_t>(info.st_size);
+  return fd;
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path, uint64_t bytes_max) {
+  uint64_t size_bytes = 0;
+  Descriptor file(open_regular(path, size_bytes));
+  if (size_bytes > bytes_max) {
+    throw Error(ErrorCode::exhausted,
+                fmt::format("{}: is {} bytes long, the limit is {}", path.string(), size_bytes, bytes_max));
+  }
+  std::string bytes(size_bytes, '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    ssize_t n = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(path, "read");
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  std::string temporary = path.string() + ".XXXXXX";
+  {
+    int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+    if (fd < 0) fail(path, "create a file beside it");
+    Descriptor file(fd);
+    auto give_up = [&](const char* verb) {
+      int error = errno;
+      ::unlink(temporary.c_str());
+      errno = error;
+      fail(path, verb);
+    };
+    size_t done = 0;
+    while (done < bytes.size()) {
+      ssize_t n = ::write(fd, bytes.data() + done, bytes.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) give_up("write");
+      done += static_cast<size_t>(n);
+    }
+    // mkostemp makes 0600; a file that users asked for follows their umask.
+    mode_t mask = ::umask(0);
+    ::umask(mask);
+    if (::fchmod(fd, 0666 & ~mask) != 0 || ::fsync(fd) != 0) give_up("sync");
+    if (::rename(temporary.c_str(), path.c_str()) != 0) give_up("rename over");
+  }
+  // The rename itself is durable only once the folder is synced.
+  std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.get() < 0 || ::fsync(parent.get()) != 0) fail(folder, "sync");
+}
+
+void make_folders(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    throw Error(ErrorCode::unavailable, fmt::format("{}: cannot make the folder: {}", path.string(), error.message()));
+  }
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  uint64_t size_bytes = 0;
+  Descriptor file(open_regular(path, size_bytes));
+  if (size_bytes == 0) return;
+  void* data = ::mmap(nullptr, size_bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (data == MAP_FAILED) fail(path, "map");
+  data_ = data;
+  size_bytes_ = size_bytes;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_bytes_(std::exchange(other.size_bytes_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_bytes_, other.size_bytes_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<void*>(data_), size_bytes_);
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "sextant-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) fail(pattern, "make the folder");
+  path_ = pattern;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace sextant::base

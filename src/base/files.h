@@ -1,0 +1,56 @@
+// base/files.h: whole files in, whole files out, and files mapped into memory.
+//
+// Every failure is an Error that names the path. A MappedFile is read-only and stays valid for its lifetime, whatever
+// happens to the path; truncating the file underneath it is outside what any reader can guard against.
+// Threads: all functions may be called from many.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sextant::base {
+
+// The whole file. Throws not_found, invalid_argument (a folder), exhausted (longer than bytes_max) or unavailable.
+std::string read_file(const std::filesystem::path& path, uint64_t bytes_max = uint64_t{1} << 34);
+
+// Writes beside PATH, syncs and renames over it: a reader sees the old bytes or the new ones, never half of them.
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+
+// Makes the folder and its parents. Throws unavailable when that fails.
+void make_folders(const std::filesystem::path& path);
+
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_bytes_}; }
+  std::string_view text() const { return {static_cast<const char*>(data_), size_bytes_}; }
+
+ private:
+  const void* data_ = nullptr;
+  size_t size_bytes_ = 0;
+};
+
+// A folder that is deleted with its contents when the object goes; for tests and intermediate results.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace sextant::base

@@ -1,0 +1,53 @@
+// base/threads.h: a fixed set of sleeping threads, and loops over them.
+//
+// parallel_for splits [0, count) into items that threads take one after another, so uneven items balance. Results must
+// not depend on which thread runs an item; then they do not depend on the number of threads either. Idle threads sleep:
+// nothing here ever spins, because spin barriers collapse on shared cores.
+// Threads: parallel_for may be called from one thread at a time, never from inside itself.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace sextant::base {
+
+// What a --threads of 0 means: the processors this process may run on, at least 1.
+size_t default_thread_count();
+
+class ThreadPool {
+ public:
+  // The caller counts as one: ThreadPool(1) starts none. 0 means default_thread_count().
+  explicit ThreadPool(size_t thread_count = 0);
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  ~ThreadPool();
+
+  size_t thread_count() const { return workers_.size() + 1; }
+
+  // Calls body(item, thread) for each item; thread < thread_count() names the thread, for scratch memory. Returns when
+  // all are done. The first exception stops further items and is rethrown here.
+  void parallel_for(size_t count, const std::function<void(size_t item, size_t thread)>& body);
+
+ private:
+  void work(size_t thread);
+  void take_items(size_t thread);
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  const std::function<void(size_t, size_t)>* body_ = nullptr;  // guarded by mutex_, as are all below
+  size_t next_ = 0;
+  size_t count_ = 0;
+  size_t busy_ = 0;
+  size_t generation_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr error_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace sextant::base
