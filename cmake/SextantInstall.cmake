@@ -1,0 +1,1 @@
+# Filled below by the install rules.
