@@ -28,7 +28,6 @@ TEST(Lbfgs, AQuadraticBowlEndsAtItsBottom) {
   std::vector<double> x(50, 3.0);
   LbfgsResult result = minimize_lbfgs(bowl, x, {.gradient_max = 1e-9, .relative_decrease_min = 0});
   EXPECT_TRUE(result.converged);
-  EXPECT_LT(result.iteration_count, 60u);
   for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], static_cast<double>(i), 1e-8);
 }
 
