@@ -17,10 +17,14 @@ Metric parse_metric(std::string_view text) {
 
 std::string_view name(Metric metric) {
   switch (metric) {
-    case Metric::cosine: return "cosine";
-    case Metric::dot: return "dot";
-    case Metric::l2: return "l2";
-    case Metric::l1: return "l1";
+    case Metric::cosine:
+      return "cosine";
+    case Metric::dot:
+      return "dot";
+    case Metric::l2:
+      return "l2";
+    case Metric::l1:
+      return "l1";
   }
   return "unknown";
 }
