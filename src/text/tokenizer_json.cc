@@ -1,0 +1,268 @@
+// Reads tokenizer.json. Every construct is either understood or refused by name: a default taken in silence would
+// change ids.
+#include <simdjson.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "sextant/error.h"
+#include "text/pipeline.h"
+#include "text/wordpiece.h"
+
+namespace sextant::text {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr int kDepthMax = 32;  // of Sequences inside Sequences
+
+std::string kind_of(const dom::element& value) {
+  switch (value.type()) {
+    case dom::element_type::ARRAY:
+      return "a list";
+    case dom::element_type::OBJECT:
+      return "an object";
+    case dom::element_type::STRING:
+      return "a string";
+    case dom::element_type::BOOL:
+      return "true or false";
+    case dom::element_type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
+  }
+}
+
+// A value and where it stands, so that every complaint names its field.
+class Field {
+ public:
+  Field(dom::element value, std::string path, std::string_view source)
+      : value_(value), path_(std::move(path)), source_(source) {}
+
+  [[noreturn]] void fail(ErrorCode code, const std::string& what) const {
+    throw Error(code, std::string(source_) + ": " + (path_.empty() ? "the top level" : path_) + " " + what);
+  }
+  [[noreturn]] void expected(const std::string& what) const {
+    fail(ErrorCode::corrupted, "is " + kind_of(value_) + ", expected " + what);
+  }
+
+  // The member, unless it is absent or null.
+  std::optional<Field> find(std::string_view key) const {
+    dom::element member;
+    if (object()[key].get(member) != simdjson::SUCCESS || member.is_null()) return std::nullopt;
+    return Field(member, path_.empty() ? std::string(key) : path_ + "." + std::string(key), source_);
+  }
+  Field get(std::string_view key) const {
+    if (auto member = find(key)) return *member;
+    fail(ErrorCode::corrupted, "has no \"" + std::string(key) + "\"");
+  }
+  std::vector<Field> items() const {
+    std::vector<Field> fields;
+    size_t index = 0;
+    for (dom::element item : array()) {
+      fields.emplace_back(item, path_ + "[" + std::to_string(index++) + "]", source_);
+    }
+    return fields;
+  }
+
+  dom::object object() const {
+    dom::object object;
+    if (value_.get(object) != simdjson::SUCCESS) expected("an object");
+    return object;
+  }
+  dom::array array() const {
+    dom::array array;
+    if (value_.get(array) != simdjson::SUCCESS) expected("a list");
+    return array;
+  }
+  std::string_view string() const {
+    std::string_view text;
+    if (value_.get(text) != simdjson::SUCCESS) expected("a string");
+    return text;
+  }
+  bool boolean() const {
+    bool flag = false;
+    if (value_.get(flag) != simdjson::SUCCESS) expected("true or false");
+    return flag;
+  }
+  uint64_t unsigned_integer(uint64_t highest) const {
+    uint64_t number = 0;
+    if (value_.get(number) != simdjson::SUCCESS) expected("a number of 0 or more");
+    if (number > highest) {
+      fail(ErrorCode::unsupported,
+           "is " + std::to_string(number) + ", the highest supported is " + std::to_string(highest));
+    }
+    return number;
+  }
+  TokenId token_id() const { return static_cast<TokenId>(unsigned_integer(kTokenIdMax)); }
+  bool boolean_or(std::string_view key, bool otherwise) const {
+    auto member = find(key);
+    return member ? member->boolean() : otherwise;
+  }
+  std::string string_or(std::string_view key, std::string_view otherwise) const {
+    auto member = find(key);
+    return std::string(member ? member->string() : otherwise);
+  }
+  std::string_view type() const { return get("type").string(); }
+  [[noreturn]] void unknown_type() const {
+    fail(ErrorCode::unsupported, "has the type \"" + std::string(type()) + "\", which Sextant does not know");
+  }
+  const std::string& path() const { return path_; }
+  std::string_view source() const { return source_; }
+  const dom::element& value() const { return value_; }
+
+ private:
+  dom::element value_;
+  std::string path_;
+  std::string_view source_;
+};
+
+void check_depth(const Field& field, int depth) {
+  if (depth > kDepthMax) field.fail(ErrorCode::unsupported, "is nested deeper than " + std::to_string(kDepthMax));
+}
+
+std::unique_ptr<Normalizer> read_normalizer(const Field& field, int depth) {
+  check_depth(field, depth);
+  std::string_view type = field.type();
+  if (type == "Sequence") {
+    std::vector<std::unique_ptr<Normalizer>> steps;
+    for (const Field& item : field.get("normalizers").items()) steps.push_back(read_normalizer(item, depth + 1));
+    return std::make_unique<NormalizerSequence>(std::move(steps));
+  }
+  if (type == "BertNormalizer") {
+    BertNormalizerOptions options;
+    options.clean_text = field.get("clean_text").boolean();
+    options.space_ideographs = field.get("handle_chinese_chars").boolean();
+    if (auto strip = field.find("strip_accents")) options.strip_accents = strip->boolean();
+    options.lowercase = field.get("lowercase").boolean();
+    return std::make_unique<BertNormalizer>(options);
+  }
+  field.unknown_type();
+}
+
+std::unique_ptr<PreTokenizer> read_pre_tokenizer(const Field& field, int depth) {
+  check_depth(field, depth);
+  std::string_view type = field.type();
+  if (type == "Sequence") {
+    std::vector<std::unique_ptr<PreTokenizer>> steps;
+    for (const Field& item : field.get("pretokenizers").items()) steps.push_back(read_pre_tokenizer(item, depth + 1));
+    return std::make_unique<PreTokenizerSequence>(std::move(steps));
+  }
+  if (type == "BertPreTokenizer") return std::make_unique<BertPreTokenizer>();
+  field.unknown_type();
+}
+
+std::vector<TemplatePiece> read_template(const Field& field, const Field& special_tokens) {
+  std::vector<TemplatePiece> pieces;
+  for (const Field& item : field.items()) {
+    TemplatePiece piece;
+    if (auto sequence = item.find("Sequence")) {
+      std::string_view id = sequence->get("id").string();
+      if (id != "A" && id != "B") sequence->fail(ErrorCode::corrupted, "has an id other than \"A\" and \"B\"");
+      piece.sequence = id == "B";
+      piece.type_id = static_cast<uint8_t>(sequence->get("type_id").unsigned_integer(255));
+    } else if (auto special = item.find("SpecialToken")) {
+      std::string_view id = special->get("id").string();
+      piece.type_id = static_cast<uint8_t>(special->get("type_id").unsigned_integer(255));
+      auto entry = special_tokens.find(id);
+      if (!entry) special->fail(ErrorCode::corrupted, "names \"" + std::string(id) + "\", which special_tokens lacks");
+      for (const Field& token_id : entry->get("ids").items()) piece.ids.push_back(token_id.token_id());
+      for (const Field& token : entry->get("tokens").items()) piece.tokens.emplace_back(token.string());
+      if (piece.ids.size() != piece.tokens.size())
+        entry->fail(ErrorCode::corrupted, "has more ids than tokens, or less");
+    } else {
+      item.expected("an object with \"Sequence\" or \"SpecialToken\"");
+    }
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
+}
+
+std::unique_ptr<PostProcessor> read_post_processor(const Field& field, int depth) {
+  check_depth(field, depth);
+  std::string_view type = field.type();
+  if (type == "Sequence") {
+    std::vector<std::unique_ptr<PostProcessor>> steps;
+    for (const Field& item : field.get("processors").items()) steps.push_back(read_post_processor(item, depth + 1));
+    return std::make_unique<PostProcessorSequence>(std::move(steps));
+  }
+  if (type == "TemplateProcessing") {
+    Field special_tokens = field.get("special_tokens");
+    std::vector<TemplatePiece> single = read_template(field.get("single"), special_tokens);
+    std::vector<TemplatePiece> pair = read_template(field.get("pair"), special_tokens);
+    if (std::any_of(single.begin(), single.end(), [](const TemplatePiece& piece) { return piece.sequence == 1; })) {
+      field.fail(ErrorCode::corrupted, "names a second text in \"single\"");
+    }
+    return std::make_unique<TemplateProcessing>(std::move(single), std::move(pair));
+  }
+  field.unknown_type();
+}
+
+Vocabulary read_vocabulary(const Field& field) {
+  Vocabulary vocabulary;
+  dom::object object = field.object();
+  vocabulary.reserve(object.size(), object.size() * 8);
+  for (auto [token, value] : object) {
+    uint64_t id = 0;
+    if (value.get(id) != simdjson::SUCCESS || id > kTokenIdMax) {
+      field.fail(ErrorCode::corrupted, "gives \"" + std::string(token) + "\" an id that is not a number from 0 to " +
+                                           std::to_string(kTokenIdMax));
+    }
+    vocabulary.add(token, static_cast<TokenId>(id));
+  }
+  return vocabulary;
+}
+
+std::unique_ptr<Model> read_model(const Field& field) {
+  std::string type;
+  if (auto given = field.find("type")) {
+    type = given->string();
+  } else {
+    field.fail(ErrorCode::unsupported, "has no type");
+  }
+  if (type == "WordPiece") {
+    WordPieceOptions options;
+    options.unknown_token = field.string_or("unk_token", options.unknown_token);
+    options.continuing_prefix = field.string_or("continuing_subword_prefix", options.continuing_prefix);
+    if (auto longest = field.find("max_input_chars_per_word")) {
+      options.word_chars_max = longest->unsigned_integer(uint64_t{1} << 40);
+    }
+    return std::make_unique<WordPiece>(read_vocabulary(field.get("vocab")), options);
+  }
+  field.get("type").fail(ErrorCode::unsupported, "is \"" + type + "\", which Sextant does not know");
+}
+
+}  // namespace
+
+std::unique_ptr<Pipeline> read_tokenizer_json(std::string_view json, std::string_view source) {
+  dom::parser parser;
+  dom::element root;
+  // parse() copies into a padded buffer; the strings of the fields point into the parser and end with this function.
+  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) {
+    throw Error(ErrorCode::corrupted, std::string(source) + ": not valid JSON: " + simdjson::error_message(error));
+  }
+  Field file(root, "", source);
+  auto pipeline = std::make_unique<Pipeline>();
+  pipeline->model = read_model(file.get("model"));
+  if (auto field = file.find("normalizer")) pipeline->normalizer = read_normalizer(*field, 0);
+  if (auto field = file.find("pre_tokenizer")) pipeline->pre_tokenizer = read_pre_tokenizer(*field, 0);
+  if (auto field = file.find("post_processor")) pipeline->post_processor = read_post_processor(*field, 0);
+  std::vector<AddedToken> added;
+  if (auto list = file.find("added_tokens")) {
+    for (const Field& item : list->items()) {
+      AddedToken token;
+      token.content = item.get("content").string();
+      token.single_word = item.boolean_or("single_word", false);
+      token.strip_left = item.boolean_or("lstrip", false);
+      token.strip_right = item.boolean_or("rstrip", false);
+      token.special = item.boolean_or("special", false);
+      token.normalized = item.boolean_or("normalized", !token.special);
+      item.get("id").token_id();
+      added.push_back(std::move(token));
+    }
+  }
+  pipeline->add_tokens(std::move(added));
+  return pipeline;
+}
+
+}  // namespace sextant::text
