@@ -1,0 +1,85 @@
+// io/npy.h: numpy's .npy files, versions 1 to 3 (numpy.lib.format): one array of one or two dimensions, C order.
+//
+// Reading maps the file and converts row by row; nothing of it is trusted: a header whose promise differs from the
+// file's length is refused. Writing streams rows and fills in their number at the end, so the array may be larger than
+// memory. Big-endian, Fortran-ordered, structured and object arrays are refused by name.
+// Threads: NpyFile is immutable; NpyWriter one at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+#include "io/bytes.h"
+
+namespace sextant::io {
+
+enum class NpyType { boolean, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32, float64 };
+
+size_t size_bytes(NpyType type);
+std::string_view name(NpyType type);  // numpy's: "float32"
+
+class NpyFile {
+ public:
+  // Throws not_found, corrupted (not what its header says) or unsupported (a kind of array named above).
+  explicit NpyFile(const std::filesystem::path& path);
+
+  NpyType type() const { return type_; }
+  size_t dimensions() const { return dimensions_; }  // 1 or 2
+  size_t rows() const { return rows_; }
+  size_t cols() const { return cols_; }  // 1 for an array of one dimension
+
+  // The array's bytes, [rows, cols] of type().
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+  // Rows [row, row + out.size() / cols) as floats. REQUIRES: out.size() is a multiple of cols, the rows exist.
+  void read_floats(size_t row, std::span<float> out) const;
+  // The whole array as floats. Throws exhausted when it does not fit into values_max.
+  std::vector<float> floats(size_t values_max = size_t{1} << 32) const;
+
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+  base::MappedFile file_;
+  NpyType type_ = NpyType::float32;
+  size_t dimensions_ = 2;
+  size_t rows_ = 0;
+  size_t cols_ = 0;
+  std::span<const std::byte> bytes_;
+};
+
+class NpyWriter {
+ public:
+  // An array [rows appended, cols], or [rows appended] where cols is 0. Appears at PATH only by finish().
+  NpyWriter(const std::string& path, NpyType type, size_t cols);
+
+  // Whole rows. REQUIRES: rows.size_bytes() is a multiple of a row, the element type is the writer's.
+  template <class Value>
+  void append(std::span<const Value> rows) {
+    append_bytes({reinterpret_cast<const char*>(rows.data()), rows.size_bytes()});
+  }
+  void append_bytes(std::string_view rows);
+  void finish();
+  uint64_t row_count() const { return row_count_; }
+
+ private:
+  std::string header() const;
+
+  ByteWriter out_;
+  NpyType type_;
+  size_t cols_;
+  size_t row_bytes_;
+  uint64_t row_count_ = 0;
+};
+
+// IEEE 754 binary16 and back, round to nearest even; for files, not for speed.
+float half_to_float(uint16_t half);
+uint16_t float_to_half(float value);
+
+}  // namespace sextant::io
