@@ -140,7 +140,8 @@ struct Kernels {
   size_t (*select_low)(const float* scores, size_t count, float threshold, uint32_t* positions);
 };
 
-// Each puts its kernels over those of the tier below; called in the order of Tier. What they name must run here.
+// Each puts its kernels over those of the tiers below; called in the order of Tier. REQUIRES: the machine has the
+// instructions that the name says; these functions themselves are compiled with them.
 void fill_scalar(Kernels& kernels);
 void fill_avx2(Kernels& kernels);
 void fill_avx512(Kernels& kernels);

@@ -100,9 +100,10 @@ const Processor& processor() {
   return kProcessor;
 }
 
+// Tiers past the best stay empty: even filling their tables takes their instructions.
 std::array<Kernels, kTierCount> fill_tables() {
   std::array<Kernels, kTierCount> tables{};
-  for (int t = 0; t < kTierCount; ++t) {
+  for (int t = 0; t <= static_cast<int>(processor().best); ++t) {
     Kernels& kernels = tables[static_cast<size_t>(t)];
     for (int lower = 0; lower <= t; ++lower) fill_tier(kernels, static_cast<Tier>(lower));
     kernels.tier = static_cast<Tier>(t);
