@@ -56,6 +56,14 @@ void AlignedText::Rewrite::finish() {
   target_.origins_.insert(first, origins_.begin(), origins_.end());
 }
 
+void AlignedText::keep(size_t begin, size_t end) {
+  text_.resize(end);
+  text_.erase(0, begin);
+  if (!aligned_) return;
+  origins_.resize(end);
+  origins_.erase(origins_.begin(), origins_.begin() + static_cast<ptrdiff_t>(begin));
+}
+
 void AlignedText::prepend(std::string_view inserted) {
   if (text_.empty() || inserted.empty()) return;
   if (aligned_) origins_.insert(origins_.begin(), inserted.size(), TokenOffset(origins_.front()));

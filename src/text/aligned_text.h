@@ -31,6 +31,9 @@ class AlignedText {
   // One entry a byte of view(); empty when not aligned.
   const std::vector<TokenOffset>& origins() const { return origins_; }
 
+  // True where the text's first byte comes from the original's first. REQUIRES: aligned.
+  bool begins_original() const { return !origins_.empty() && origins_.front().begin == 0; }
+
   // Rewrites the characters of bytes [begin, end); what stands around them is kept. Read the old text through view()
   // while writing; finish() puts the new one in its place.
   class Rewrite {
@@ -57,6 +60,8 @@ class AlignedText {
   template <class Map>
   void map(Map map);
 
+  // Keeps bytes [begin, end) alone.
+  void keep(size_t begin, size_t end);
   // Inserts before the first character; an empty text stays empty.
   void prepend(std::string_view inserted);
   void append(std::string_view inserted);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "text/aligned_text.h"
+#include "text/regex.h"
 
 namespace sextant::text {
 
@@ -42,6 +43,77 @@ enum class UnicodeForm { nfc, nfd, nfkc, nfkd };
 // The text in a Unicode normalization form; alignments as if composed and decomposed character by character.
 void apply_unicode_form(AlignedText& text, UnicodeForm form);
 void apply_lower_case(AlignedText& text);
+
+class UnicodeNormalizer : public Normalizer {
+ public:
+  explicit UnicodeNormalizer(UnicodeForm form) : form_(form) {}
+  void apply(AlignedText& text) const override { apply_unicode_form(text, form_); }
+  UnicodeForm form() const { return form_; }
+
+ private:
+  UnicodeForm form_;
+};
+
+class LowercaseNormalizer : public Normalizer {
+ public:
+  void apply(AlignedText& text) const override { apply_lower_case(text); }
+};
+
+// Every combining mark goes (the text must be decomposed for accents to be such marks).
+class StripAccentsNormalizer : public Normalizer {
+ public:
+  void apply(AlignedText& text) const override;
+};
+
+// White space at the ends goes.
+class StripNormalizer : public Normalizer {
+ public:
+  StripNormalizer(bool left, bool right) : left_(left), right_(right) {}
+  void apply(AlignedText& text) const override;
+
+ private:
+  bool left_;
+  bool right_;
+};
+
+// The cleaning of neural machine translation: control characters go, odd spaces become spaces.
+class NmtNormalizer : public Normalizer {
+ public:
+  void apply(AlignedText& text) const override;
+};
+
+class PrependNormalizer : public Normalizer {
+ public:
+  explicit PrependNormalizer(std::string prepended) : prepended_(std::move(prepended)) {}
+  void apply(AlignedText& text) const override { text.prepend(prepended_); }
+  const std::string& prepended() const { return prepended_; }
+
+ private:
+  std::string prepended_;
+};
+
+// Each occurrence of a string or match of a pattern becomes CONTENT, as it is written.
+class ReplaceNormalizer : public Normalizer {
+ public:
+  static std::unique_ptr<ReplaceNormalizer> of_string(std::string_view searched, std::string content);
+  ReplaceNormalizer(Regex pattern, std::string content) : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  void apply(AlignedText& text) const override;
+  // Empty where a pattern is looked for.
+  const std::string& searched() const { return searched_; }
+  const std::string& content() const { return content_; }
+  void find(std::string_view text, std::vector<TokenOffset>& matches) const;
+
+ private:
+  Regex pattern_;
+  std::string searched_;
+  std::string content_;
+};
+
+// Each byte becomes the visible character that stands for it in byte-level vocabularies.
+class ByteLevelNormalizer : public Normalizer {
+ public:
+  void apply(AlignedText& text) const override;
+};
 
 class NormalizerSequence : public Normalizer {
  public:

@@ -22,6 +22,7 @@ struct Pipeline {
   std::unique_ptr<PreTokenizer> pre_tokenizer;
   std::unique_ptr<Model> model;
   std::unique_ptr<PostProcessor> post_processor;
+  bool needs_alignment = false;  // a stage asks where a piece came from, even when only ids are wanted
 
   // Cuts a text (valid UTF-8) into the pieces that the model tokenizes.
   void cut(std::string_view text, bool aligned, Pieces& out) const;

@@ -43,6 +43,43 @@ class TemplateProcessing : public PostProcessor {
   std::vector<TemplatePiece> pair_;
 };
 
+// Byte-level vocabularies keep a word's space in its token: this takes it out of the offsets.
+class ByteLevelProcessing : public PostProcessor {
+ public:
+  ByteLevelProcessing(bool add_prefix_space, bool trim_offsets)
+      : add_prefix_space_(add_prefix_space), trim_offsets_(trim_offsets) {}
+  void apply(std::vector<Encoding>& encodings, const std::vector<std::string_view>& texts,
+             bool add_special_tokens) const override;
+  size_t added_count(bool) const override { return 0; }
+
+ private:
+  bool add_prefix_space_;
+  bool trim_offsets_;
+};
+
+// [CLS] A [SEP] B [SEP], or RoBERTa's <s> A </s></s> B </s>.
+class ClassifierProcessing : public PostProcessor {
+ public:
+  struct Token {
+    TokenId id;
+    std::string text;
+  };
+  struct Options {
+    Token first;  // [CLS]
+    Token last;   // [SEP]
+    bool roberta = false;
+    bool trim_offsets = false;  // as ByteLevelProcessing; RoBERTa's alone
+    bool add_prefix_space = false;
+  };
+  explicit ClassifierProcessing(Options options) : options_(std::move(options)) {}
+  void apply(std::vector<Encoding>& encodings, const std::vector<std::string_view>& texts,
+             bool add_special_tokens) const override;
+  size_t added_count(bool is_pair) const override { return !is_pair ? 2 : options_.roberta ? 4 : 3; }
+
+ private:
+  Options options_;
+};
+
 class PostProcessorSequence : public PostProcessor {
  public:
   explicit PostProcessorSequence(std::vector<std::unique_ptr<PostProcessor>> steps) : steps_(std::move(steps)) {}

@@ -46,6 +46,15 @@ void check_size(std::string_view text) {
   }
 }
 
+// The bytes of the original that a token stands for.
+TokenOffset origin_of(const Pieces& pieces, const text::Piece& piece, const text::ModelToken& token) {
+  size_t end = std::min<size_t>(piece.begin + token.end, piece.end);
+  size_t begin = std::min<size_t>(piece.begin + token.begin, end);
+  if (begin < end) return pieces.origin(begin, end);
+  uint32_t place = begin < piece.end ? pieces.origins[begin].begin : pieces.origins[piece.end - 1].end;
+  return {place, place};
+}
+
 // The tokens of one valid text, nothing added.
 Encoding encode_alone(const Pipeline& pipeline, std::string_view text, int8_t sequence_id) {
   Pieces pieces;
@@ -65,7 +74,7 @@ Encoding encode_alone(const Pipeline& pipeline, std::string_view text, int8_t se
       encoding.ids.push_back(token.id);
       encoding.tokens.emplace_back(token.shows_text ? pieces.view(piece).substr(token.begin, token.end - token.begin)
                                                     : pipeline.model->vocabulary().token(token.id));
-      encoding.offsets.push_back(pieces.origin(piece.begin + token.begin, piece.begin + token.end));
+      encoding.offsets.push_back(origin_of(pieces, piece, token));
     }
   }
   size_t count = encoding.ids.size();
@@ -246,7 +255,7 @@ size_t Tokenizer::encode_ids(std::string_view text, const EncodeOptions& options
   if (options.add_special_tokens) out.insert(out.end(), impl_->ids_before.begin(), impl_->ids_before.end());
   size_t first = out.size();
   thread_local Pieces pieces;
-  pipeline.cut(text, false, pieces);
+  pipeline.cut(text, pipeline.needs_alignment, pieces);
   for (const text::Piece& piece : pieces.list) {
     if (piece.added_id >= 0) {
       out.push_back(piece.added_id);

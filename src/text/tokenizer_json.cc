@@ -6,7 +6,12 @@
 #include <optional>
 
 #include "sextant/error.h"
+#include "text/bpe.h"
+#include "text/normalizer_precompiled.h"
 #include "text/pipeline.h"
+#include "text/unicode.h"
+#include "text/unigram.h"
+#include "text/wordlevel.h"
 #include "text/wordpiece.h"
 
 namespace sextant::text {
@@ -121,6 +126,59 @@ void check_depth(const Field& field, int depth) {
   if (depth > kDepthMax) field.fail(ErrorCode::unsupported, "is nested deeper than " + std::to_string(kDepthMax));
 }
 
+std::string where(const Field& field) { return std::string(field.source()) + ": " + field.path(); }
+
+// {"Regex": "..."} or {"String": "..."}.
+Regex read_regex(const Field& field) {
+  try {
+    if (auto pattern = field.find("Regex")) return Regex(pattern->string());
+    if (auto text = field.find("String")) return Regex(Regex::escaped(text->string()));
+  } catch (const Error& e) {
+    throw Error(e.code(), where(field) + ": " + e.what());
+  }
+  field.expected("an object with \"Regex\" or \"String\"");
+}
+
+std::string decode_base64(const Field& field) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string_view text = field.string();
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (char c : text) {
+    size_t value = kAlphabet.find(c);
+    if (value == std::string_view::npos) field.fail(ErrorCode::corrupted, "is not base64");
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    out += static_cast<char>(bits >> count & 0xFF);
+  }
+  return out;
+}
+
+SplitBehavior read_behavior(const Field& field) {
+  std::string_view name = field.string();
+  if (name == "Removed") return SplitBehavior::removed;
+  if (name == "Isolated") return SplitBehavior::isolated;
+  if (name == "MergedWithPrevious") return SplitBehavior::merged_with_previous;
+  if (name == "MergedWithNext") return SplitBehavior::merged_with_next;
+  if (name == "Contiguous") return SplitBehavior::contiguous;
+  field.fail(ErrorCode::unsupported, "is \"" + std::string(name) +
+                                         "\", expected Removed, Isolated, MergedWithPrevious, MergedWithNext or "
+                                         "Contiguous");
+}
+
+// A string of one character.
+char32_t read_character(const Field& field) {
+  std::string_view text = field.string();
+  size_t end = 0;
+  char32_t c = text.empty() ? 0 : next_code_point(text, end);
+  if (text.empty() || end != text.size()) field.fail(ErrorCode::corrupted, "is not one character");
+  return c;
+}
+
 std::unique_ptr<Normalizer> read_normalizer(const Field& field, int depth) {
   check_depth(field, depth);
   std::string_view type = field.type();
@@ -137,6 +195,28 @@ std::unique_ptr<Normalizer> read_normalizer(const Field& field, int depth) {
     options.lowercase = field.get("lowercase").boolean();
     return std::make_unique<BertNormalizer>(options);
   }
+  if (type == "NFC") return std::make_unique<UnicodeNormalizer>(UnicodeForm::nfc);
+  if (type == "NFD") return std::make_unique<UnicodeNormalizer>(UnicodeForm::nfd);
+  if (type == "NFKC") return std::make_unique<UnicodeNormalizer>(UnicodeForm::nfkc);
+  if (type == "NFKD") return std::make_unique<UnicodeNormalizer>(UnicodeForm::nfkd);
+  if (type == "Lowercase") return std::make_unique<LowercaseNormalizer>();
+  if (type == "StripAccents") return std::make_unique<StripAccentsNormalizer>();
+  if (type == "Nmt") return std::make_unique<NmtNormalizer>();
+  if (type == "ByteLevel") return std::make_unique<ByteLevelNormalizer>();
+  if (type == "Prepend") return std::make_unique<PrependNormalizer>(std::string(field.get("prepend").string()));
+  if (type == "Strip" || type == "StripNormalizer") {
+    return std::make_unique<StripNormalizer>(field.get("strip_left").boolean(), field.get("strip_right").boolean());
+  }
+  if (type == "Replace") {
+    Field pattern = field.get("pattern");
+    std::string content(field.get("content").string());
+    if (auto text = pattern.find("String")) return ReplaceNormalizer::of_string(text->string(), content);
+    return std::make_unique<ReplaceNormalizer>(read_regex(pattern), content);
+  }
+  if (type == "Precompiled") {
+    Field map = field.get("precompiled_charsmap");
+    return std::make_unique<PrecompiledNormalizer>(Charsmap(decode_base64(map), where(map)));
+  }
   field.unknown_type();
 }
 
@@ -149,6 +229,52 @@ std::unique_ptr<PreTokenizer> read_pre_tokenizer(const Field& field, int depth) 
     return std::make_unique<PreTokenizerSequence>(std::move(steps));
   }
   if (type == "BertPreTokenizer") return std::make_unique<BertPreTokenizer>();
+  if (type == "Whitespace") return std::make_unique<WhitespacePreTokenizer>();
+  if (type == "WhitespaceSplit") return std::make_unique<WhitespaceSplit>();
+  if (type == "UnicodeScripts") return std::make_unique<UnicodeScripts>();
+  if (type == "Digits") return std::make_unique<DigitsPreTokenizer>(field.boolean_or("individual_digits", false));
+  if (type == "Punctuation") {
+    auto behavior = field.find("behavior");
+    return std::make_unique<PunctuationPreTokenizer>(behavior ? read_behavior(*behavior) : SplitBehavior::isolated);
+  }
+  if (type == "CharDelimiterSplit") return std::make_unique<CharDelimiterSplit>(read_character(field.get("delimiter")));
+  if (type == "FixedLength") {
+    auto length = field.find("length");
+    size_t characters = length ? length->unsigned_integer(uint64_t{1} << 31) : 5;
+    if (characters == 0) length->fail(ErrorCode::corrupted, "is 0, expected 1 or more");
+    return std::make_unique<FixedLength>(characters);
+  }
+  if (type == "Split") {
+    return std::make_unique<SplitPreTokenizer>(read_regex(field.get("pattern")), read_behavior(field.get("behavior")),
+                                               field.boolean_or("invert", false));
+  }
+  if (type == "ByteLevel") {
+    return std::make_unique<ByteLevelPreTokenizer>(field.get("add_prefix_space").boolean(),
+                                                   field.boolean_or("use_regex", true));
+  }
+  if (type == "Metaspace") {
+    auto prepend = Metaspace::Prepend::always;
+    auto scheme = field.find("prepend_scheme");
+    if (scheme) {
+      std::string_view given = scheme->string();
+      if (given == "first") {
+        prepend = Metaspace::Prepend::first;
+      } else if (given == "never") {
+        prepend = Metaspace::Prepend::never;
+      } else if (given != "always") {
+        scheme->fail(ErrorCode::unsupported, "is \"" + std::string(given) + "\", expected always, first or never");
+      }
+    }
+    // The older form says only whether.
+    if (!field.boolean_or("add_prefix_space", true)) {
+      if (scheme && prepend != Metaspace::Prepend::never) {
+        scheme->fail(ErrorCode::corrupted, "contradicts add_prefix_space, which is false");
+      }
+      prepend = Metaspace::Prepend::never;
+    }
+    return std::make_unique<Metaspace>(read_character(field.get("replacement")), prepend,
+                                       field.boolean_or("split", true));
+  }
   field.unknown_type();
 }
 
@@ -195,6 +321,24 @@ std::unique_ptr<PostProcessor> read_post_processor(const Field& field, int depth
     }
     return std::make_unique<TemplateProcessing>(std::move(single), std::move(pair));
   }
+  if (type == "ByteLevel") {
+    return std::make_unique<ByteLevelProcessing>(field.boolean_or("add_prefix_space", true),
+                                                 field.boolean_or("trim_offsets", true));
+  }
+  if (type == "BertProcessing" || type == "RobertaProcessing") {
+    auto read_token = [&](std::string_view key) {
+      std::vector<Field> parts = field.get(key).items();
+      if (parts.size() != 2) field.get(key).fail(ErrorCode::corrupted, "is not a pair of a token and its id");
+      return ClassifierProcessing::Token{parts[1].token_id(), std::string(parts[0].string())};
+    };
+    ClassifierProcessing::Options options;
+    options.first = read_token("cls");
+    options.last = read_token("sep");
+    options.roberta = type == "RobertaProcessing";
+    options.trim_offsets = options.roberta && field.boolean_or("trim_offsets", true);
+    options.add_prefix_space = options.roberta && field.boolean_or("add_prefix_space", true);
+    return std::make_unique<ClassifierProcessing>(std::move(options));
+  }
   field.unknown_type();
 }
 
@@ -213,12 +357,98 @@ Vocabulary read_vocabulary(const Field& field) {
   return vocabulary;
 }
 
+std::unique_ptr<Model> read_bpe(const Field& field) {
+  BpeOptions options;
+  if (auto unknown = field.find("unk_token")) options.unknown_token = std::string(unknown->string());
+  options.continuing_prefix = field.string_or("continuing_subword_prefix", "");
+  options.end_of_word_suffix = field.string_or("end_of_word_suffix", "");
+  options.fuse_unknown = field.boolean_or("fuse_unk", false);
+  options.byte_fallback = field.boolean_or("byte_fallback", false);
+  options.ignore_merges = field.boolean_or("ignore_merges", false);
+  if (auto dropout = field.find("dropout")) {
+    double rate = 0;
+    if (dropout->value().get(rate) != simdjson::SUCCESS) dropout->expected("a number or null");
+    if (rate != 0) dropout->fail(ErrorCode::unsupported, "asks for random merges, expected null or 0");
+  }
+  Field list = field.get("merges");
+  std::vector<Bpe::Merge> merges;
+  merges.reserve(list.array().size());
+  size_t rank = 0;
+  for (dom::element item : list.array()) {
+    auto fail = [&] {
+      list.fail(ErrorCode::corrupted, "has at " + std::to_string(rank) + " something other than two tokens");
+    };
+    std::string_view line;
+    dom::array pair;
+    if (item.get(line) == simdjson::SUCCESS) {
+      size_t space = line.find(' ');
+      if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) fail();
+      merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+    } else if (item.get(pair) == simdjson::SUCCESS && pair.size() == 2) {
+      Bpe::Merge merge;
+      if (pair.at(0).get(merge.first) != simdjson::SUCCESS || pair.at(1).get(merge.second) != simdjson::SUCCESS) fail();
+      merges.push_back(merge);
+    } else {
+      fail();
+    }
+    ++rank;
+  }
+  try {
+    return std::make_unique<Bpe>(read_vocabulary(field.get("vocab")), merges, std::move(options));
+  } catch (const Error& e) {
+    throw Error(e.code(), std::string(field.source()) + ": " + e.what());
+  }
+}
+
+std::unique_ptr<Model> read_unigram(const Field& field) {
+  UnigramOptions options;
+  Field list = field.get("vocab");
+  std::vector<std::pair<std::string, double>> scored;
+  scored.reserve(list.array().size());
+  for (dom::element item : list.array()) {
+    dom::array pair;
+    std::string_view token;
+    double score = 0;
+    if (item.get(pair) != simdjson::SUCCESS || pair.size() != 2 || pair.at(0).get(token) != simdjson::SUCCESS ||
+        pair.at(1).get(score) != simdjson::SUCCESS) {
+      list.fail(ErrorCode::corrupted,
+                "has at " + std::to_string(scored.size()) + " something other than [token, score]");
+    }
+    scored.emplace_back(token, score);
+  }
+  if (scored.size() > static_cast<size_t>(kTokenIdMax)) {
+    list.fail(ErrorCode::unsupported, "has more than " + std::to_string(kTokenIdMax) + " tokens");
+  }
+  if (auto unknown = field.find("unk_id")) {
+    options.unknown_id = unknown->token_id();
+    if (static_cast<size_t>(options.unknown_id) >= scored.size()) {
+      unknown->fail(ErrorCode::corrupted, "is " + std::to_string(options.unknown_id) + ", past the vocabulary's " +
+                                              std::to_string(scored.size()) + " tokens");
+    }
+  }
+  options.byte_fallback = field.boolean_or("byte_fallback", false);
+  try {
+    return std::make_unique<Unigram>(std::move(scored), options);
+  } catch (const Error& e) {
+    throw Error(e.code(), std::string(field.source()) + ": " + e.what());
+  }
+}
+
 std::unique_ptr<Model> read_model(const Field& field) {
   std::string type;
   if (auto given = field.find("type")) {
     type = given->string();
+  } else if (field.find("merges")) {
+    type = "BPE";  // older files leave the type out
+  } else if (field.get("vocab").value().is_array()) {
+    type = "Unigram";
   } else {
-    field.fail(ErrorCode::unsupported, "has no type");
+    type = field.find("continuing_subword_prefix") ? "WordPiece" : "WordLevel";
+  }
+  if (type == "BPE") return read_bpe(field);
+  if (type == "Unigram") return read_unigram(field);
+  if (type == "WordLevel") {
+    return std::make_unique<WordLevel>(read_vocabulary(field.get("vocab")), field.string_or("unk_token", "<unk>"));
   }
   if (type == "WordPiece") {
     WordPieceOptions options;
@@ -247,6 +477,7 @@ std::unique_ptr<Pipeline> read_tokenizer_json(std::string_view json, std::string
   if (auto field = file.find("normalizer")) pipeline->normalizer = read_normalizer(*field, 0);
   if (auto field = file.find("pre_tokenizer")) pipeline->pre_tokenizer = read_pre_tokenizer(*field, 0);
   if (auto field = file.find("post_processor")) pipeline->post_processor = read_post_processor(*field, 0);
+  pipeline->needs_alignment = pipeline->pre_tokenizer && pipeline->pre_tokenizer->needs_alignment();
   std::vector<AddedToken> added;
   if (auto list = file.find("added_tokens")) {
     for (const Field& item : list->items()) {

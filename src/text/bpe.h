@@ -1,0 +1,64 @@
+// text/bpe.h: byte-pair encoding (Sennrich et al. 2016): characters, then the best-ranked merge again and again.
+//
+// Short words scan for the best pair, long ones keep pairs in a heap: O(n log n) for any text.
+// Threads: tokenize and tokenize_ids from many.   Memory: a cache of words per thread, of fixed size.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/model.h"
+
+namespace sextant::text {
+
+struct BpeOptions {
+  std::optional<std::string> unknown_token;
+  std::string continuing_prefix;   // before every character but a word's first
+  std::string end_of_word_suffix;  // after its last
+  bool fuse_unknown = false;       // unknown characters side by side are one token
+  bool byte_fallback = false;      // unknown characters become <0x..> tokens, where the vocabulary has them
+  bool ignore_merges = false;      // a piece that is a token is that token, whatever the merges say
+};
+
+class Bpe : public Model {
+ public:
+  using Merge = std::pair<std::string_view, std::string_view>;
+  // Best merge first. Throws corrupted when a merge names a token that the vocabulary lacks.
+  Bpe(Vocabulary vocabulary, const std::vector<Merge>& merges, BpeOptions options);
+  std::string_view name() const override { return "BPE"; }
+  void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override;
+  void tokenize_ids(std::string_view piece, std::vector<TokenId>& out) const override;
+  TokenId unknown_id() const override { return unknown_id_; }
+  const BpeOptions& options() const { return options_; }
+
+ private:
+  struct Symbol {
+    TokenId id;
+    uint32_t size;  // bytes of the piece
+  };
+  struct Slot {
+    uint64_t pair = kEmpty;
+    uint32_t rank = 0;
+    TokenId merged = -1;
+    static constexpr uint64_t kEmpty = static_cast<uint64_t>(-1);
+  };
+  const Slot* find_merge(TokenId left, TokenId right) const;
+  void add_merge(TokenId left, TokenId right, uint32_t rank, TokenId merged);
+  // The symbols that a word starts from.
+  void start(std::string_view piece, std::vector<Symbol>& symbols) const;
+  void merge(std::vector<Symbol>& symbols) const;
+  void merge_short(std::vector<Symbol>& symbols) const;
+  void merge_long(std::vector<Symbol>& symbols) const;
+
+  BpeOptions options_;
+  TokenId unknown_id_ = -1;
+  TokenId byte_ids_[256];
+  std::vector<Slot> merges_;
+  uint64_t merges_mask_ = 0;
+};
+
+}  // namespace sextant::text
