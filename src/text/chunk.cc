@@ -64,7 +64,7 @@ std::string Chunker::fit_context(std::string_view context) {
     context = context.substr(0, cut);
   }
   size_t budget = (options_.tokens_max - tokenizer_.special_token_count()) / 2;
-  while (!context.empty() && count(context, false) > budget) {
+  while (!context.empty() && count(with_context(context, ""), false) > budget) {
     size_t space = context.find_last_of(" \t\n");
     context = context.substr(0, space == std::string_view::npos ? 0 : space);
     while (!context.empty() && is_space(context.back())) context.remove_suffix(1);
@@ -78,45 +78,56 @@ std::vector<Chunk> Chunker::chunk(std::string_view text, std::span<const Section
   return out;
 }
 
-// RANGE as pieces of at most BUDGET tokens each.
-void Chunker::append_pieces(std::string_view text, ByteRange range, size_t budget) {
-  while (range.begin < range.end) {
-    std::string_view rest = bytes_of(text, range);
-    size_t token_count = count(rest, false);
-    if (token_count <= budget) {
-      pieces_.push_back({range, token_count});
+// RANGE as one piece, or halves of it until each has at most BUDGET tokens: a stretch may count differently alone than
+// within its sentence.
+void Chunker::append_halved(std::string_view text, ByteRange range, size_t budget) {
+  range = trimmed(text, range.begin, range.end);
+  if (range.begin == range.end) return;
+  size_t token_count = count(bytes_of(text, range), false);
+  if (token_count > budget) {
+    size_t half = range.begin + (range.end - range.begin) / 2;
+    while (half > range.begin && continues_code_point(text[half])) --half;
+    if (half > range.begin) {
+      append_halved(text, {range.begin, half}, budget);
+      append_halved(text, {half, range.end}, budget);
       return;
     }
-    Encoding encoding = tokenizer_.encode(rest, {.add_special_tokens = false});
-    // The last cut before token number BUDGET + 1, in this order: between words in the second half, between tokens.
+  }
+  pieces_.push_back({range, token_count});
+}
+
+// RANGE as pieces of at most BUDGET tokens each.
+void Chunker::append_pieces(std::string_view text, ByteRange range, size_t budget) {
+  std::string_view sentence = bytes_of(text, range);
+  size_t token_count = count(sentence, false);
+  if (token_count <= budget) {
+    pieces_.push_back({range, token_count});
+    return;
+  }
+  Encoding encoding = tokenizer_.encode(sentence, {.add_special_tokens = false});
+  const std::vector<TokenOffset>& offsets = encoding.offsets;
+  size_t begin = 0;
+  size_t first = 0;  // the first token at or after begin
+  while (offsets.size() - first > budget) {
+    // The last place to cut before token number BUDGET + 1: between words in the second half, else between tokens.
     size_t cut = 0;
-    bool at_word = false;
-    for (size_t token = std::min(budget, encoding.offsets.size() - 1); token > 0; --token) {
-      size_t begin = encoding.offsets[token].begin;
-      if (begin == 0 || begin >= rest.size() || continues_code_point(rest[begin])) continue;
-      at_word = is_space(rest[begin]) || is_space(rest[begin - 1]);
-      if (cut == 0 || at_word) cut = begin;
-      if (at_word || token <= budget / 2) break;
+    for (size_t token = first + budget; token > first; --token) {
+      size_t place = offsets[token].begin;
+      if (place <= begin || place >= sentence.size() || continues_code_point(sentence[place])) continue;
+      bool between_words = is_space(sentence[place]) || is_space(sentence[place - 1]);
+      if (cut == 0 || between_words) cut = place;
+      if (between_words || token <= first + budget / 2) break;
     }
     if (cut == 0) {
       // Not even the first token ends on a code point within the budget: take one code point.
-      cut = 1;
-      while (cut < rest.size() && continues_code_point(rest[cut])) ++cut;
+      cut = begin + 1;
+      while (cut < sentence.size() && continues_code_point(sentence[cut])) ++cut;
     }
-    ByteRange piece = trimmed(text, range.begin, range.begin + cut);
-    // A piece may count differently alone than within its sentence.
-    size_t piece_count = count(bytes_of(text, piece), false);
-    while (piece_count > budget) {
-      size_t half = piece.begin + (piece.end - piece.begin) / 2;
-      while (half > piece.begin && continues_code_point(text[half])) --half;
-      if (half == piece.begin) break;  // one code point
-      piece = trimmed(text, piece.begin, half);
-      cut = half - range.begin;
-      piece_count = count(bytes_of(text, piece), false);
-    }
-    if (piece.begin < piece.end) pieces_.push_back({piece, piece_count});
-    range = trimmed(text, range.begin + cut, range.end);
+    append_halved(text, {range.begin + begin, range.begin + cut}, budget);
+    begin = cut;
+    while (first < offsets.size() && offsets[first].begin < cut) ++first;
   }
+  append_halved(text, {range.begin + begin, range.end}, budget);
 }
 
 void Chunker::chunk_section(std::string_view text, const Section& section, size_t index, std::vector<Chunk>& out) {

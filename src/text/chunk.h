@@ -62,6 +62,7 @@ class Chunker {
     size_t token_count;
   };
   void chunk_section(std::string_view text, const Section& section, size_t index, std::vector<Chunk>& out);
+  void append_halved(std::string_view text, ByteRange range, size_t budget);
   void append_pieces(std::string_view text, ByteRange range, size_t budget);
   size_t count(std::string_view text, bool special);
   size_t count_embedded(std::string_view context, std::string_view passage);
