@@ -17,6 +17,10 @@
 
 namespace sextant {
 
+namespace text {
+struct Pipeline;
+}
+
 using TokenId = int32_t;
 
 // Where a token comes from: bytes [begin, end) of the original text.
@@ -84,6 +88,7 @@ class Tokenizer {
   struct Impl;
 
  private:
+  static Tokenizer of_pipeline(std::unique_ptr<text::Pipeline> pipeline);
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };

@@ -1,0 +1,63 @@
+// cli/command.h: what a command is made of.
+//
+// Each command lives in commands/NAME.cc, which defines add_NAME(app, context): it adds a subcommand with its options
+// and a callback that does the work. Options live in a struct that the callback owns (a shared_ptr, because CLI11 keeps
+// copies of callbacks). commands/all.h lists the commands in the order of the help page.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/progress.h"
+#include "sextant/embedder.h"
+#include "sextant/error.h"
+
+namespace sextant::cli {
+
+// What every command may be told, and where it writes.
+struct Context {
+  bool quiet = false;       // no progress, no notes
+  bool json = false;        // machine-readable output
+  size_t thread_count = 0;  // 0: all processors
+
+  // A remark for people, one line on stderr; dropped when quiet.
+  template <class... Args>
+  void note(fmt::format_string<Args...> format, Args&&... args) const {
+    if (!quiet) write_note(fmt::format(format, std::forward<Args>(args)...));
+  }
+  // A bar on stderr when that is a terminal; nothing when it is piped or quiet.
+  std::unique_ptr<base::Progress> progress() const;
+
+ private:
+  static void write_note(const std::string& line);
+};
+
+// Data for stdout. Throws unavailable when it cannot be written (a full disk; a closed pipe ends the program quietly).
+void print(std::string_view text);
+
+// --quiet, and where asked --json and --threads.
+enum class Common : unsigned { quiet = 0, json = 1, threads = 2 };
+constexpr Common operator|(Common a, Common b) {
+  return static_cast<Common>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+void add_common_options(CLI::App& command, Context& context, Common which);
+
+// --model, with its default and its help text; `model` is filled in when the command line is parsed.
+void add_model_option(CLI::App& command, std::string& model);
+
+// True when stdout is a terminal that may be given colours (NO_COLOR is respected).
+bool stdout_is_terminal();
+// Columns of the terminal on stdout, 80 when unknown.
+size_t terminal_width();
+// ANSI emphasis when stdout is a terminal, the text alone otherwise.
+std::string bold(std::string_view text);
+std::string faint(std::string_view text);
+
+// TEXT broken at spaces into lines of at most WIDTH columns, each after INDENT spaces.
+std::string wrap(std::string_view text, size_t width, size_t indent);
+
+}  // namespace sextant::cli

@@ -1,0 +1,42 @@
+// sextant similarity: how near two texts are; the number comes first.
+#include <nlohmann/json.hpp>
+
+#include "cli/commands/all.h"
+#include "cli/vectors.h"
+
+namespace sextant::cli {
+namespace {
+
+struct Options {
+  std::string a, b, model;
+  std::string metric = "cosine";
+};
+
+}  // namespace
+
+void add_similarity(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("similarity", "Say how near two texts are in meaning");
+  command->add_option("A", options->a, "A text")->required();
+  command->add_option("B", options->b, "Another text")->required();
+  command->add_option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)")
+      ->capture_default_str();
+  add_model_option(*command, options->model);
+  add_common_options(*command, context, Common::json);
+  command->callback([options, &context] {
+    Metric metric = parse_metric(options->metric);
+    auto model = Embedder::load(options->model);
+    std::vector<float> a = embed_one(*model, options->a, context);
+    std::vector<float> b = embed_one(*model, options->b, context);
+    float score = measure(metric, a, b);
+    if (context.json) {
+      nlohmann::ordered_json out = {{"score", score}, {"metric", name(metric)}, {"a", options->a}, {"b", options->b}};
+      print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    } else {
+      print(fmt::format("{:.4f}  {}\n", score,
+                        faint(fmt::format("{} of \"{}\" and \"{}\"", name(metric), options->a, options->b))));
+    }
+  });
+}
+
+}  // namespace sextant::cli
