@@ -46,9 +46,9 @@ struct Encoding {
   std::vector<std::string> tokens;
   std::vector<TokenOffset> offsets;  // into the text that sequence_ids names; special tokens: {0, 0}
   std::vector<uint8_t> type_ids;
-  std::vector<uint8_t> special_mask;   // 1 for tokens that the template added
-  std::vector<int8_t> sequence_ids;    // 0 first text, 1 second text, -1 special
-  size_t tokens_dropped = 0;           // by truncation
+  std::vector<uint8_t> special_mask;  // 1 for tokens that the template added
+  std::vector<int8_t> sequence_ids;   // 0 first text, 1 second text, -1 special
+  size_t tokens_dropped = 0;          // by truncation
 };
 
 class Tokenizer {

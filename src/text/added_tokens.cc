@@ -31,24 +31,29 @@ void StringMatcher::add(std::string_view pattern, TokenId value) {
   if (nodes_[node].value < 0) nodes_[node].value = value;
 }
 
+StringMatcher::Match StringMatcher::longest_at(std::string_view text, size_t begin) const {
+  Match best{begin, begin, -1};
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (!first_[byte(begin)]) return best;
+  if (!has_single_byte_ &&
+      (begin + 1 == text.size() || !first_two_[static_cast<size_t>(byte(begin)) << 8 | byte(begin + 1)])) {
+    return best;
+  }
+  uint32_t node = 0;
+  for (size_t i = begin; i < text.size(); ++i) {
+    auto found = nodes_[node].next.find(byte(i));
+    if (found == nodes_[node].next.end()) break;
+    node = found->second;
+    if (nodes_[node].value >= 0) best = {begin, i + 1, nodes_[node].value};
+  }
+  return best;
+}
+
 StringMatcher::Match StringMatcher::find(std::string_view text, size_t from) const {
   if (nodes_.empty()) return {};
-  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   for (size_t begin = from; begin < text.size(); ++begin) {
-    if (!first_[byte(begin)]) continue;
-    if (!has_single_byte_ &&
-        (begin + 1 == text.size() || !first_two_[static_cast<size_t>(byte(begin)) << 8 | byte(begin + 1)])) {
-      continue;
-    }
-    Match best;
-    uint32_t node = 0;
-    for (size_t i = begin; i < text.size(); ++i) {
-      auto found = nodes_[node].next.find(byte(i));
-      if (found == nodes_[node].next.end()) break;
-      node = found->second;
-      if (nodes_[node].value >= 0) best = {begin, i + 1, nodes_[node].value};
-    }
-    if (best.value >= 0) return best;
+    Match match = longest_at(text, begin);
+    if (match.value >= 0) return match;
   }
   return {};
 }

@@ -45,12 +45,17 @@ class StringMatcher {
   };
   // The next match at or after FROM; value is -1 when there is none.
   Match find(std::string_view text, size_t from) const;
+  // Size of the longest pattern that stands at BEGIN; 0: none.
+  size_t match_at(std::string_view text, size_t begin) const { return longest_at(text, begin).end - begin; }
 
  private:
   struct Node {
     std::map<unsigned char, uint32_t> next;
     TokenId value = -1;
   };
+  // The match at BEGIN; empty there when there is none.
+  Match longest_at(std::string_view text, size_t begin) const;
+
   std::vector<Node> nodes_;
   // The first bytes, and the first two, of patterns: nearly all places of a text are ruled out by these.
   std::bitset<256> first_;

@@ -36,5 +36,6 @@ struct Pipeline {
 
 // Each throws corrupted or unsupported and names SOURCE and the field.
 std::unique_ptr<Pipeline> read_tokenizer_json(std::string_view json, std::string_view source);
+std::unique_ptr<Pipeline> read_sentencepiece(std::string_view bytes, std::string_view source);
 
 }  // namespace sextant::text

@@ -1,5 +1,6 @@
 #include "text/pre_tokenizer.h"
 
+#include <unicode/uchar.h>
 #include <unicode/uscript.h>
 
 #include <algorithm>
@@ -108,6 +109,10 @@ void UnicodeScripts::apply(Pieces& pieces) const {
     if (c == 0x30FC) return USCRIPT_HAN;
     if (c == ' ') return kAny;
     UErrorCode status = U_ZERO_ERROR;
+    // The reference's table is that of Unicode 9: what came later has no script there.
+    UVersionInfo age;
+    u_charAge(static_cast<UChar32>(c), age);
+    if (age[0] > 9) return kAny;
     int script = uscript_getScript(static_cast<UChar32>(c), &status);
     if (script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA) return USCRIPT_HAN;
     return script == USCRIPT_UNKNOWN || U_FAILURE(status) ? kAny : script;

@@ -60,12 +60,16 @@ class Translation {
         out += in_class ? "0-9a-fA-F" : "[0-9a-fA-F]";
         return;
       case 'w':
-        out += in_class ? std::string(kWordSet) : "[" + std::string(kWordSet) + "]";
+        if (!in_class) out += '[';
+        out += kWordSet;
+        if (!in_class) out += ']';
         return;
       case 'W':
       case 'H':
         if (in_class) refuse(pattern_, std::string("has \\") + c + " inside a class");
-        out += c == 'W' ? "[^" + std::string(kWordSet) + "]" : "[^0-9a-fA-F]";
+        out += "[^";
+        out += c == 'W' ? kWordSet : std::string_view("0-9a-fA-F");
+        out += ']';
         return;
       case 'p':
       case 'P': {

@@ -218,17 +218,23 @@ bool find_wrapping(const Pipeline& pipeline, std::vector<TokenId>& before, std::
 
 }  // namespace
 
-Tokenizer Tokenizer::from_json(std::string_view json, std::string_view source) {
+Tokenizer Tokenizer::of_pipeline(std::unique_ptr<text::Pipeline> pipeline) {
   auto impl = std::make_unique<Impl>();
-  impl->pipeline = text::read_tokenizer_json(json, source);
+  impl->pipeline = std::move(pipeline);
   impl->wraps_single = find_wrapping(*impl->pipeline, impl->ids_before, impl->ids_after);
   return Tokenizer(std::move(impl));
+}
+
+Tokenizer Tokenizer::from_json(std::string_view json, std::string_view source) {
+  return of_pipeline(text::read_tokenizer_json(json, source));
 }
 
 Tokenizer Tokenizer::load(const std::filesystem::path& file_or_folder) {
   std::filesystem::path file = file_or_folder;
   if (std::filesystem::is_directory(file)) file /= "tokenizer.json";
-  return from_json(base::read_file(file), file.string());
+  std::string bytes = base::read_file(file);
+  if (file.extension() == ".model") return of_pipeline(text::read_sentencepiece(bytes, file.string()));
+  return from_json(bytes, file.string());
 }
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {

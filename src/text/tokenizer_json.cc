@@ -3,6 +3,8 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <optional>
 
 #include "sextant/error.h"
@@ -400,6 +402,35 @@ std::unique_ptr<Model> read_bpe(const Field& field) {
   }
 }
 
+// The number as the reference's JSON reader rounds it: its digits as an integer, then one division or multiplication by
+// a power of ten. That is off by a bit now and then, and such bits decide between ways of equal score.
+double reference_rounding(double exact) {
+  if (exact == 0 || !std::isfinite(exact)) return exact;
+  char text[40];
+  auto [end, error] = std::to_chars(text, text + sizeof text, std::abs(exact), std::chars_format::scientific);
+  uint64_t digits = 0;
+  int exponent = 0;
+  bool fraction = false;
+  const char* i = text;
+  for (; i != end && *i != 'e'; ++i) {
+    if (*i == '.') {
+      fraction = true;
+      continue;
+    }
+    digits = digits * 10 + static_cast<uint64_t>(*i - '0');
+    exponent -= fraction;
+  }
+  int scale = 0;
+  i += 2;  // "e" and the sign
+  for (; i < end; ++i) scale = scale * 10 + (*i - '0');
+  exponent += std::abs(exact) < 1 ? -scale : scale;
+  if (exponent < -308 || exponent > 308) return exact;
+  double power = std::pow(10.0, std::abs(exponent));
+  auto rounded = static_cast<double>(digits);
+  rounded = exponent < 0 ? rounded / power : rounded * power;
+  return exact < 0 ? -rounded : rounded;
+}
+
 std::unique_ptr<Model> read_unigram(const Field& field) {
   UnigramOptions options;
   Field list = field.get("vocab");
@@ -414,7 +445,7 @@ std::unique_ptr<Model> read_unigram(const Field& field) {
       list.fail(ErrorCode::corrupted,
                 "has at " + std::to_string(scored.size()) + " something other than [token, score]");
     }
-    scored.emplace_back(token, score);
+    scored.emplace_back(token, reference_rounding(score));
   }
   if (scored.size() > static_cast<size_t>(kTokenIdMax)) {
     list.fail(ErrorCode::unsupported, "has more than " + std::to_string(kTokenIdMax) + " tokens");
