@@ -77,6 +77,11 @@ std::string describe_prompt(const std::string& prompt) {
   return prompt.empty() ? "no prompt" : fmt::format("prompt '{}'", prompt);
 }
 
+// ", 3 of something", or nothing when there are none.
+std::string mention(size_t count, std::string_view text) {
+  return count ? fmt::format(", {} {}", count, text) : std::string();
+}
+
 std::string model_prompt(const Embedder& model, std::initializer_list<std::string_view> names) {
   for (std::string_view wanted : names) {
     for (const auto& [name, prompt] : model.prompts()) {
@@ -91,6 +96,10 @@ std::string model_prompt(const Embedder& model, std::initializer_list<std::strin
 std::vector<float> embed_all(const Embedder& model, const std::vector<std::string>& texts, const TaskOptions& options,
                              EmbedCounts& counts) {
   size_t dim = output_dim(model, options);
+  if (dim > model.dim()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} dimensions were asked for, model {} has {}", dim, model.name(), model.dim()));
+  }
   size_t block_count = (texts.size() + kBlockTexts - 1) / kBlockTexts;
   std::vector<float> rows(texts.size() * dim);
   std::vector<EmbedReport> reports(block_count);
@@ -142,11 +151,11 @@ StsResult run_sts(const Embedder& model, const StsDataset& dataset, const TaskOp
   }
   result.spearman = spearman(result.cosine, result.gold);
   result.pearson = pearson(result.cosine, result.gold);
+  result.items =
+      fmt::format("{} pairs{}", result.pair_count, mention(dataset.unscored_count, "without a gold score left out"));
   result.protocol = fmt::format(
       "correlation of the cosine of both sentences' vectors with the gold score: Spearman with average ranks for ties, "
-      "and Pearson; {} pairs{}; {}; {}",
-      result.pair_count,
-      dataset.unscored_count ? fmt::format(" ({} without a gold score left out)", dataset.unscored_count) : "",
+      "and Pearson; {}; {}",
       describe_prompt(options.embed.prompt), describe_vectors(model, options));
   return result;
 }
@@ -254,21 +263,18 @@ RetrievalResult run_retrieval(const Embedder& model, const RetrievalDataset& dat
     *sum /= static_cast<double>(result.query_count);
   }
 
-  auto mention = [](size_t count, const char* text) {
-    return count ? fmt::format(", {} {}", count, text) : std::string();
-  };
+  result.items =
+      fmt::format("{}: {} documents (title + text), {} queries with {} judgements from {}{}{}{}{}", dataset.format,
+                  result.document_count, result.query_count, result.judgement_count, dataset.judgements_name,
+                  mention(result.no_relevant_count, "queries without a relevant document scored 0"),
+                  mention(dataset.unjudged_query_count, "unjudged queries left out"),
+                  mention(dataset.unknown_query_count, "judged queries that are not there left out"),
+                  mention(dataset.unknown_document_count, "judged documents that are not there"));
   result.protocol = fmt::format(
-      "top {} by exact cosine, ties by document id descending (trec_eval); nDCG with linear gain and the ideal over "
-      "all "
-      "judged, unjudged = 0, MAP and recall over all relevant, MRR to rank 10; {} judgements; {}, {} documents (title "
-      "+ "
-      "text), {} queries with {} judgements{}{}{}{}; queries with {}, documents with {}; {}",
-      options.depth, dataset.judgements_name, dataset.format, result.document_count, result.query_count,
-      result.judgement_count, mention(result.no_relevant_count, "queries without a relevant document scored 0"),
-      mention(dataset.unjudged_query_count, "unjudged queries left out"),
-      mention(dataset.unknown_query_count, "judged queries that are not there left out"),
-      mention(dataset.unknown_document_count, "judged documents that are not there"), describe_prompt(query_prompt),
-      describe_prompt(document_prompt), describe_vectors(model, options));
+      "top {} by exact cosine, ties by document id descending as in trec_eval; nDCG with linear gain and the ideal "
+      "over "
+      "all judged, unjudged = 0; MAP and recall over all relevant; queries with {}, documents with {}; {}",
+      options.depth, describe_prompt(query_prompt), describe_prompt(document_prompt), describe_vectors(model, options));
   return result;
 }
 
@@ -437,12 +443,11 @@ ClassificationResult run_classification(const Embedder& model, const Classificat
                     "nearest class centroid by cosine, a centroid being the normalised mean of the unit vectors of "
                     "all training texts of a label; ties to the first label by name; accuracy and macro F1 on the "
                     "whole test set");
-  result.protocol = fmt::format(
-      "{}; {} training and {} test texts, {} labels{}; {}; {}", method, result.train_count, result.test_count,
-      result.label_count,
-      result.untrained_count ? fmt::format(", {} test texts of labels without a training text", result.untrained_count)
-                             : "",
-      describe_prompt(options.embed.prompt), describe_vectors(model, options));
+  result.items =
+      fmt::format("{} training and {} test texts, {} labels{}", result.train_count, result.test_count,
+                  result.label_count, mention(result.untrained_count, "test texts of labels without a training text"));
+  result.protocol =
+      fmt::format("{}; {}; {}", method, describe_prompt(options.embed.prompt), describe_vectors(model, options));
   return result;
 }
 

@@ -1,9 +1,10 @@
 // eval/tasks.h: what a model is worth on an evaluation set: similarity, retrieval, classification.
 //
-// Every result carries its protocol in words, because the same vectors score differently by protocol alone, and what
-// happened to the texts on the way (truncated, empty). Per-item scores are kept for a paired bootstrap.
-// Deterministic: the same model, set, options and SIMD tier give the same bytes on any number of threads.
-// Errors: what Embedder and metrics throw; internal when a model's vectors are not finite.
+// Every result carries its protocol in words, because the same vectors score differently by protocol alone, what it was
+// measured on (items), and what happened to the texts on the way (truncated, empty). Per-item scores are kept for a
+// paired bootstrap. Deterministic: the same model, set, options and SIMD tier give the same bytes on any number of
+// threads. Errors: what Embedder and metrics throw; invalid_argument for more dimensions than the model has; internal
+// when its vectors are not finite.
 #pragma once
 
 #include <cstddef>
@@ -49,7 +50,8 @@ struct StsResult {
   std::vector<double> gold;    // [pair_count]
   std::vector<double> cosine;  // [pair_count], in double from the float vectors
   EmbedCounts counts;
-  std::string protocol;
+  std::string items;     // how many of what, and what was left out
+  std::string protocol;  // what was computed, how, and with which vectors
 };
 
 StsResult run_sts(const Embedder& model, const StsDataset& dataset, const TaskOptions& options = {});
@@ -79,7 +81,8 @@ struct RetrievalResult {
   double mrr_10 = 0;
   std::vector<double> ndcg_10_by_query;  // [query_count]
   EmbedCounts counts;
-  std::string protocol;
+  std::string items;     // how many of what, and what was left out
+  std::string protocol;  // what was computed, how, and with which vectors
 };
 
 RetrievalResult run_retrieval(const Embedder& model, const RetrievalDataset& dataset,
@@ -122,7 +125,8 @@ struct ClassificationResult {
   std::vector<double> accuracy_by_run;  // one for centroid
   std::vector<double> correct_by_item;  // [test_count]: share of runs that were right
   EmbedCounts counts;
-  std::string protocol;
+  std::string items;     // how many of what, and what was left out
+  std::string protocol;  // what was computed, how, and with which vectors
 };
 
 ClassificationResult run_classification(const Embedder& model, const ClassificationDataset& dataset,

@@ -88,7 +88,8 @@ TEST(StsTask, ScoresAreTheCorrelationsOfCosinesWithGold) {
   // Ranks (4, 3, 2, 1) against (4, 2, 3, 1).
   EXPECT_NEAR(result.spearman, 1 - 6.0 * 2 / (4 * 15), 1e-12);
   EXPECT_NEAR(result.pearson, pearson(std::vector<double>{1, 0.8, 0.6, 0}, std::vector<double>{5, 3, 4, 0}), 1e-7);
-  EXPECT_THAT(result.protocol, HasSubstr("4 pairs"));
+  EXPECT_EQ(result.items, "4 pairs");
+  EXPECT_THAT(result.protocol, HasSubstr("Spearman with average ranks"));
 }
 
 TEST(StsTask, FewerDimensionsAreWhatTheEmbedderIsAskedForAndTheProtocolSaysSo) {
@@ -99,6 +100,16 @@ TEST(StsTask, FewerDimensionsAreWhatTheEmbedderIsAskedForAndTheProtocolSaysSo) {
   EXPECT_THAT(cut.protocol, HasSubstr("first 2 of 3 dimensions"));
 }
 
+TEST(StsTask, MoreDimensionsThanTheModelHasAreRefused) {
+  try {
+    run_sts(NumbersModel(2), four_pairs(), {.embed = {.dim = size_t{1} << 60}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_THAT(error.what(), HasSubstr("model numbers has 2"));
+  }
+}
+
 TEST(StsTask, LeftOutPairsAndEmptyTextsAreCounted) {
   StsDataset dataset = four_pairs();
   dataset.unscored_count = 3;
@@ -107,7 +118,7 @@ TEST(StsTask, LeftOutPairsAndEmptyTextsAreCounted) {
   EXPECT_EQ(result.counts.empty_count, 1u);
   EXPECT_EQ(result.counts.text_count, 8u);
   EXPECT_EQ(result.cosine[3], 0);
-  EXPECT_THAT(result.protocol, HasSubstr("3 without a gold score left out"));
+  EXPECT_THAT(result.items, HasSubstr("3 without a gold score left out"));
 }
 
 TEST(StsTask, AVectorThatIsNotFiniteIsAnError) {
@@ -178,7 +189,7 @@ TEST(RetrievalTask, AQueryWithoutARelevantDocumentScoresZeroAndIsMentioned) {
   RetrievalResult result = run_retrieval(NumbersModel(2), dataset);
   EXPECT_EQ(result.ndcg_10, 0.5);
   EXPECT_EQ(result.no_relevant_count, 1u);
-  EXPECT_THAT(result.protocol, HasSubstr("1 queries without a relevant document scored 0"));
+  EXPECT_THAT(result.items, HasSubstr("1 queries without a relevant document scored 0"));
 }
 
 TEST(RetrievalTask, DocumentsBelowTheDepthAreNotFound) {
@@ -307,7 +318,7 @@ TEST(ClassificationTask, TheNearestCentroidWinsAndTiesGoToTheFirstName) {
   EXPECT_NEAR(result.macro_f1, (1 + 2.0 / 3 + 0) / 3, 1e-12);
   EXPECT_EQ(result.untrained_count, 1u);
   EXPECT_THAT(result.protocol, HasSubstr("nearest class centroid"));
-  EXPECT_THAT(result.protocol, HasSubstr("1 test texts of labels without a training text"));
+  EXPECT_THAT(result.items, HasSubstr("1 test texts of labels without a training text"));
 }
 
 ClassificationDataset clusters(double spread) {
