@@ -79,7 +79,9 @@ class Translation {
         }
         out += '\\';
         out += c;
-        out += "{" + property(pattern_.substr(i_ + 1, close - i_ - 1)) + "}";
+        out += '{';
+        out += property(pattern_.substr(i_ + 1, close - i_ - 1));
+        out += '}';
         i_ = close + 1;
         return;
       }

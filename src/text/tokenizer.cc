@@ -5,12 +5,14 @@
 
 #include "base/files.h"
 #include "sextant/error.h"
+#include "text/fast_path.h"
 #include "text/pipeline.h"
 
 namespace sextant {
 
 struct Tokenizer::Impl {
   std::unique_ptr<text::Pipeline> pipeline;
+  std::unique_ptr<text::FastPath> fast_path;  // null: none fits
   // What the post-processor puts around a single text's ids, where that is all it does.
   std::vector<TokenId> ids_before;
   std::vector<TokenId> ids_after;
@@ -21,6 +23,8 @@ namespace {
 
 using text::Pieces;
 using text::Pipeline;
+
+constexpr size_t kBytesKept = 1 << 20;  // of scratch memory, per thread
 
 // Offsets of a repaired text back to those of the text that it was repaired from: one entry a byte, and one past it.
 std::vector<uint32_t> repair_positions(std::string_view text) {
@@ -82,6 +86,60 @@ Encoding encode_alone(const Pipeline& pipeline, std::string_view text, int8_t se
   encoding.special_mask.assign(count, 0);
   encoding.sequence_ids.assign(count, sequence_id);
   return encoding;
+}
+
+// The ids of one valid text through the stages.
+void append_ids_staged(const Pipeline& pipeline, std::string_view text, std::vector<TokenId>& out) {
+  thread_local Pieces pieces;
+  pipeline.cut(text, pipeline.needs_alignment, pieces);
+  for (const text::Piece& piece : pieces.list) {
+    if (piece.added_id >= 0) {
+      out.push_back(piece.added_id);
+    } else {
+      pipeline.model->tokenize_ids(pieces.view(piece), out);
+    }
+  }
+  // What one long text needed is not kept for ever.
+  if (pieces.text.capacity() > kBytesKept) pieces = {};
+}
+
+// The ids of one valid text, by the fast path where that can.
+void append_ids(const Pipeline& pipeline, const text::FastPath* fast_path, std::string_view text,
+                std::vector<TokenId>& out) {
+  if (fast_path == nullptr) {
+    append_ids_staged(pipeline, text, out);
+    return;
+  }
+  if (!pipeline.added.has(false) && !pipeline.added.has(true)) {
+    if (!fast_path->encode(text, out)) append_ids_staged(pipeline, text, out);
+    return;
+  }
+  size_t first = out.size();
+  thread_local std::vector<text::AddedTokens::Range> ranges;
+  thread_local std::vector<text::AddedTokens::Range> inner;
+  ranges.clear();
+  pipeline.added.find(text, false, ranges);
+  bool done = true;
+  auto encode = [&](std::string_view part, TokenId id) {
+    if (id >= 0) {
+      out.push_back(id);
+    } else {
+      done = done && fast_path->encode(part, out);
+    }
+  };
+  for (const text::AddedTokens::Range& range : ranges) {
+    std::string_view part = text.substr(range.begin, range.end - range.begin);
+    if (range.id >= 0 || !pipeline.added.has(true)) {
+      encode(part, range.id);
+      continue;
+    }
+    inner.clear();
+    pipeline.added.find(part, true, inner);
+    for (const auto& piece : inner) encode(part.substr(piece.begin, piece.end - piece.begin), piece.id);
+  }
+  if (done) return;
+  out.resize(first);
+  append_ids_staged(pipeline, text, out);
 }
 
 void truncate(Encoding& encoding, size_t length, bool left) {
@@ -221,6 +279,7 @@ bool find_wrapping(const Pipeline& pipeline, std::vector<TokenId>& before, std::
 Tokenizer Tokenizer::of_pipeline(std::unique_ptr<text::Pipeline> pipeline) {
   auto impl = std::make_unique<Impl>();
   impl->pipeline = std::move(pipeline);
+  impl->fast_path = text::make_fast_path(*impl->pipeline);
   impl->wraps_single = find_wrapping(*impl->pipeline, impl->ids_before, impl->ids_after);
   return Tokenizer(std::move(impl));
 }
@@ -260,15 +319,7 @@ size_t Tokenizer::encode_ids(std::string_view text, const EncodeOptions& options
   const Pipeline& pipeline = *impl_->pipeline;
   if (options.add_special_tokens) out.insert(out.end(), impl_->ids_before.begin(), impl_->ids_before.end());
   size_t first = out.size();
-  thread_local Pieces pieces;
-  pipeline.cut(text, pipeline.needs_alignment, pieces);
-  for (const text::Piece& piece : pieces.list) {
-    if (piece.added_id >= 0) {
-      out.push_back(piece.added_id);
-    } else {
-      pipeline.model->tokenize_ids(pieces.view(piece), out);
-    }
-  }
+  append_ids(pipeline, impl_->fast_path.get(), text, out);
   size_t dropped = 0;
   if (options.max_length > 0) {
     size_t added = options.add_special_tokens ? impl_->ids_before.size() + impl_->ids_after.size() : 0;

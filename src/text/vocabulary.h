@@ -43,6 +43,13 @@ class Vocabulary {
   bool contains(TokenId id) const {
     return id >= 0 && static_cast<size_t>(id) < by_id_.size() && by_id_[static_cast<size_t>(id)].used;
   }
+  // Calls SEE(token, id) for each string.
+  template <class See>
+  void for_each(See see) const {
+    for (const Slot& slot : slots_) {
+      if (slot.id >= 0) see(text(slot), slot.id);
+    }
+  }
   // Distinct token strings.
   size_t size() const { return count_; }
   // Highest id + 1.

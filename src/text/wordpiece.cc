@@ -8,7 +8,18 @@ namespace sextant::text {
 WordPiece::WordPiece(Vocabulary vocabulary, WordPieceOptions options)
     : Model(std::move(vocabulary)),
       options_(std::move(options)),
-      unknown_id_(vocabulary_.find(options_.unknown_token)) {}
+      unknown_id_(vocabulary_.find(options_.unknown_token)) {
+  std::vector<std::pair<std::string_view, uint32_t>> entries;
+  vocabulary_.for_each([&](std::string_view token, TokenId id) {
+    if (!token.empty()) entries.emplace_back(token, static_cast<uint32_t>(id));
+  });
+  words_.reserve(entries.size());
+  for (const auto& [token, id] : entries) {
+    if (token.size() <= WordTable::kWordBytesMax) words_.add(token, static_cast<TokenId>(id));
+  }
+  trie_ = DoubleArray(std::move(entries));
+  continuing_ = trie_.walk(options_.continuing_prefix);
+}
 
 TokenId WordPiece::require_unknown_id() const {
   if (unknown_id_ >= 0) return unknown_id_;
@@ -48,9 +59,46 @@ void WordPiece::tokenize(std::string_view piece, std::vector<ModelToken>& out) c
 }
 
 void WordPiece::tokenize_ids(std::string_view piece, std::vector<TokenId>& out) const {
-  std::vector<ModelToken> tokens;
-  tokenize(piece, tokens);
-  for (const ModelToken& token : tokens) out.push_back(token.id);
+  if (piece.empty()) return;
+  if (piece.size() <= WordTable::kWordBytesMax && piece.size() <= options_.word_chars_max) {
+    TokenId id = words_.find(piece);
+    if (id >= 0) {
+      out.push_back(id);
+      return;
+    }
+  }
+  // No more characters than bytes: most pieces need no count.
+  if (piece.size() > options_.word_chars_max && base::count_code_points(piece) > options_.word_chars_max) {
+    out.push_back(require_unknown_id());
+    return;
+  }
+  longest_matches(piece, out);
+}
+
+void WordPiece::longest_matches(std::string_view piece, std::vector<TokenId>& out) const {
+  size_t first = out.size();
+  DoubleArray::Node start = trie_.root();
+  for (size_t begin = 0; begin < piece.size();) {
+    DoubleArray::Node node = start;
+    TokenId best = -1;
+    size_t best_end = begin;
+    for (size_t end = begin; end < piece.size() && node != DoubleArray::kNowhere;) {
+      int32_t id = -1;
+      node = trie_.next(node, static_cast<unsigned char>(piece[end++]), id);
+      if (node != DoubleArray::kNowhere && id >= 0) {
+        best = id;
+        best_end = end;
+      }
+    }
+    if (best < 0) {
+      out.resize(first);
+      out.push_back(require_unknown_id());
+      return;
+    }
+    out.push_back(best);
+    begin = best_end;
+    start = continuing_;
+  }
 }
 
 }  // namespace sextant::text

@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "text/double_array.h"
 #include "text/model.h"
+#include "text/word_table.h"
 
 namespace sextant::text {
 
@@ -27,9 +29,13 @@ class WordPiece : public Model {
 
  private:
   TokenId require_unknown_id() const;
+  void longest_matches(std::string_view piece, std::vector<TokenId>& out) const;
 
   WordPieceOptions options_;
   TokenId unknown_id_;
+  WordTable words_;  // tokens of up to 16 bytes: most words of a text are one token
+  DoubleArray trie_;
+  DoubleArray::Node continuing_ = DoubleArray::kNowhere;  // after the prefix
 };
 
 }  // namespace sextant::text
