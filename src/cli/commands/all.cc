@@ -8,6 +8,11 @@ void add_all_commands(CLI::App& app, Context& context) {
   add_analogy(app, context);
   add_explain(app, context);
   add_tokenize(app, context);
+  CLI::App* train = app.add_subcommand("train", "Train models and vocabularies");
+  train->require_subcommand(1);
+  add_train_static(*train, context);
+  add_train_tokenizer(*train, context);
+  add_eval(app, context);
   add_info(app, context);
 }
 

@@ -1,0 +1,148 @@
+// The map of the house, held to: every #include of src/ROOM and include/ against tests/rooms.txt.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace sextant {
+namespace {
+
+namespace fs = std::filesystem;
+using Rules = std::map<std::string, std::set<std::string>>;
+
+struct House {
+  Rules rooms;                                 // room -> rooms it may include
+  std::map<std::string, std::string> headers;  // public header -> its room
+};
+
+House read_house() {
+  House house;
+  std::ifstream file(fs::path(SEXTANT_SOURCE_DIR) / "tests/rooms.txt");
+  std::string line;
+  bool headers = false;
+  while (std::getline(file, line)) {
+    if (line.empty() || line[0] == '#') continue;
+    if (line == "[headers]") {
+      headers = true;
+      continue;
+    }
+    std::istringstream words(line.substr(line.find(':') + 1));
+    std::string name = line.substr(0, line.find(':')), word;
+    if (!headers) house.rooms[name] = {name};
+    while (words >> word) {
+      if (headers) {
+        house.headers[name] = word;
+      } else {
+        house.rooms[name].insert(word);
+      }
+    }
+  }
+  return house;
+}
+
+// What is wrong with including INCLUDED from a file of ROOM; empty when nothing is.
+std::string judge(const House& house, const std::string& room, const std::string& included) {
+  std::string target;
+  if (included.starts_with("sextant/")) {
+    auto header = house.headers.find(included.substr(8));
+    if (header == house.headers.end()) return "is a public header that tests/rooms.txt does not list";
+    target = header->second;
+  } else {
+    size_t slash = included.find('/');
+    // "house_paths.h" and the like: test helpers at the top of tests/.
+    if (slash == std::string::npos) return "names no room; write it as \"room/file.h\"";
+    target = included.substr(0, slash);
+    if (!house.rooms.contains(target)) return "is in no room that tests/rooms.txt lists";
+  }
+  auto rules = house.rooms.find(room);
+  if (rules == house.rooms.end()) return "comes from a folder that tests/rooms.txt does not list";
+  if (!rules->second.contains(target)) return "is out of reach: room '" + room + "' may not include '" + target + "'";
+  return "";
+}
+
+std::vector<std::string> quoted_includes(const fs::path& path) {
+  static const std::regex pattern("^\\s*#\\s*include\\s*\"([^\"]+)\"");
+  std::vector<std::string> found;
+  std::ifstream file(path);
+  std::string line;
+  std::smatch match;
+  while (std::getline(file, line)) {
+    if (std::regex_search(line, match, pattern)) found.push_back(match[1]);
+  }
+  return found;
+}
+
+bool is_source(const fs::path& path) { return path.extension() == ".cc" || path.extension() == ".h"; }
+
+TEST(TheHouse, EveryIncludeFollowsTheMap) {
+  const House house = read_house();
+  const fs::path root = fs::path(SEXTANT_SOURCE_DIR) / "src";
+  size_t includes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+    const fs::path relative = fs::relative(entry.path(), root);
+    const std::string room = relative.begin()->string();
+    const bool test = entry.path().stem().string().ends_with("_test");
+    for (const std::string& included : quoted_includes(entry.path())) {
+      ++includes;
+      // Tests may use the helpers of tests/, which need no room.
+      if (test && included.find('/') == std::string::npos) continue;
+      EXPECT_EQ(judge(house, room, included), "") << relative.string() << " includes \"" << included << "\"";
+    }
+  }
+  EXPECT_GT(includes, 100u) << "the test no longer finds the sources";
+}
+
+TEST(TheHouse, PublicHeadersIncludeOnlyPublicHeaders) {
+  const fs::path root = fs::path(SEXTANT_SOURCE_DIR) / "include";
+  const House house = read_house();
+  size_t headers = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    ++headers;
+    EXPECT_TRUE(house.headers.contains(entry.path().filename().string()))
+        << entry.path() << " is missing from tests/rooms.txt";
+    for (const std::string& included : quoted_includes(entry.path())) {
+      EXPECT_TRUE(included.starts_with("sextant/")) << entry.path() << " includes \"" << included << "\"";
+    }
+  }
+  EXPECT_EQ(headers, house.headers.size());
+}
+
+TEST(TheHouse, TheRuleRefusesWhatItShould) {
+  const House house = read_house();
+  EXPECT_EQ(judge(house, "text", "base/files.h"), "");
+  EXPECT_EQ(judge(house, "engine", "sextant/tokenizer.h"), "");
+  EXPECT_THAT(judge(house, "text", "model/static_model.h"), testing::HasSubstr("may not include 'model'"));
+  EXPECT_THAT(judge(house, "index", "sextant/embedder.h"), testing::HasSubstr("may not include 'model'"));
+  EXPECT_THAT(judge(house, "index", "flat.h"), testing::HasSubstr("names no room"));
+  EXPECT_THAT(judge(house, "cellar", "base/files.h"), testing::HasSubstr("does not list"));
+}
+
+// A room may include only rooms that may not, by any road, include it.
+TEST(TheHouse, TheMapHasNoCircles) {
+  const House house = read_house();
+  for (const auto& [room, reach] : house.rooms) {
+    std::set<std::string> seen;
+    std::vector<std::string> open(reach.begin(), reach.end());
+    while (!open.empty()) {
+      std::string at = open.back();
+      open.pop_back();
+      if (at == room || !seen.insert(at).second) continue;
+      for (const std::string& next : house.rooms.at(at)) {
+        EXPECT_FALSE(next == room) << at << " and " << room << " reach each other";
+        if (next != at) open.push_back(next);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sextant
