@@ -23,6 +23,7 @@ struct Avx2Floats {
   static constexpr size_t kBlockRows = 3;
   using Reg = __m256;
 
+  static void keep_in_register(Reg& a) { __asm__("" : "+x"(a)); }
   static Reg zero() { return _mm256_setzero_ps(); }
   static Reg broadcast(float value) { return _mm256_set1_ps(value); }
 

@@ -3,6 +3,10 @@
 
 #include "simd/shapes.h"
 
+#ifndef SEXTANT_KEEP_ZMM  // the emulated instructions bring their own
+#define SEXTANT_KEEP_ZMM(reg) __asm__("" : "+v"(reg))
+#endif
+
 namespace sextant::simd {
 namespace {
 
@@ -14,6 +18,7 @@ struct Avx512Floats {
   static constexpr size_t kBlockRows = 3;
   using Reg = __m512;
 
+  static void keep_in_register(Reg& a) { SEXTANT_KEEP_ZMM(a); }
   static Reg zero() { return _mm512_setzero_ps(); }
   static Reg broadcast(float value) { return _mm512_set1_ps(value); }
 

@@ -7,6 +7,10 @@
 
 #include "simd/shapes.h"
 
+#ifndef SEXTANT_KEEP_ZMM  // the emulated instructions bring their own
+#define SEXTANT_KEEP_ZMM(reg) __asm__("" : "+v"(reg))
+#endif
+
 namespace sextant::simd {
 namespace {
 
@@ -40,6 +44,7 @@ struct VnniDot {
   static Chunk load_b_part(const int8_t* p, size_t n) {
     return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask64(n), p), offset());
   }
+  static void keep_in_register(Chunk& chunk) { SEXTANT_KEEP_ZMM(chunk); }
   static Acc step(Acc acc, Chunk x, Chunk y) { return _mm512_dpbusd_epi32(acc, y, x); }
   static Out sum(Acc a) { return sum_of(a); }
   static void sum4(const Acc* a, Out* out) {

@@ -65,6 +65,7 @@ struct ScalarFloats {
     float lane[kLanes];
   };
 
+  static void keep_in_register(Reg&) {}
   static Reg zero() { return Reg{}; }
   static Reg broadcast(float value) {
     Reg r;

@@ -2,7 +2,8 @@
 //
 // Included by kernels_*.cc alone. Everything is in an unnamed namespace: each file compiles its own copy with its own
 // flags and the linker cannot mix them. An instruction set supplies
-//   V  lanes of f32: Reg, kLanes, load and load_part from each type, arithmetic, sums, store and store_part
+//   V  lanes of f32: Reg, kLanes, load and load_part from each type, arithmetic, sums, store and store_part, and
+//      keep_in_register, which stops g++ from reading a row again for every query of a block
 //   W  lanes of int8: Reg, Acc (32-bit sums), kLanes, load, load_part, dot_step, squared_step, add, sum
 // The canonical order of additions, that all shapes keep: chunks of kLanes elements go in turn to kChains accumulators,
 // the last, partial one too; then the accumulators are added, then the lanes of the result, as V::sum does.
@@ -40,6 +41,7 @@ struct FloatSum {
   static Chunk load_b(const B* p) { return V::load(p); }
   static Chunk load_a_part(const A* p, size_t n) { return V::load_part(p, n); }
   static Chunk load_b_part(const B* p, size_t n) { return V::load_part(p, n); }
+  static void keep_in_register(Chunk& chunk) { V::keep_in_register(chunk); }
 };
 
 template <class V, class A, class B>
@@ -80,6 +82,7 @@ struct ByteSum {
   static Chunk load_b(const int8_t* p) { return W::load(p); }
   static Chunk load_a_part(const int8_t* p, size_t n) { return W::load_part(p, n); }
   static Chunk load_b_part(const int8_t* p, size_t n) { return W::load_part(p, n); }
+  static void keep_in_register(Chunk&) {}
 };
 
 template <class W>
@@ -120,9 +123,13 @@ inline __attribute__((always_inline)) void block(const typename P::A* a, size_t 
   for (; i + P::kChains * kStep <= dim; i += P::kChains * kStep) {
     for (size_t c = 0; c < P::kChains; ++c) {
       typename P::Chunk x[Q];
-      for (size_t q = 0; q < Q; ++q) x[q] = P::load_a(row_at(a, a_stride, q) + i + c * kStep);
+      for (size_t q = 0; q < Q; ++q) {
+        x[q] = P::load_a(row_at(a, a_stride, q) + i + c * kStep);
+        if constexpr (Q > 1) P::keep_in_register(x[q]);
+      }
       for (size_t r = 0; r < R; ++r) {
         typename P::Chunk y = P::load_b(row_at(b, b_stride, r) + i + c * kStep);
+        if constexpr (Q > 1) P::keep_in_register(y);
         for (size_t q = 0; q < Q; ++q) acc[c][q][r] = P::step(acc[c][q][r], x[q], y);
       }
     }

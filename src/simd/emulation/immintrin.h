@@ -45,6 +45,8 @@ enum {
 enum { _MM_FROUND_TO_NEAREST_INT = 0 };
 #define _MM_SHUFFLE(z, y, x, w) (((z) << 6) | ((y) << 4) | ((x) << 2) | (w))
 
+#define SEXTANT_KEEP_ZMM(reg) static_cast<void>(reg)
+
 namespace sextant_emulation {
 
 template <class To, class From>
