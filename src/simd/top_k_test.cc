@@ -109,6 +109,16 @@ TEST(TopK, an_absurd_k_costs_only_what_is_kept) {
   EXPECT_EQ(top.take(), (std::vector<Scored>{{1, 3.0f}, {0, 2.0f}, {2, -kInf}}));
 }
 
+TEST(TopK, takes_scores_worse_than_all_before_until_k_are_kept) {
+  std::vector<float> falling(700);
+  for (size_t i = 0; i < falling.size(); ++i) falling[i] = -static_cast<float>(i);
+  TopK top(600, Nearer::higher);
+  top.push_block(0, falling);
+  std::vector<Scored> best = top.take();
+  ASSERT_EQ(best.size(), 600u);
+  EXPECT_EQ(best.back(), (Scored{599, -599.0f}));
+}
+
 TEST(TopK, takes_infinitely_far_scores_until_k_are_kept) {
   TopK top(2, Nearer::lower);
   top.push_block(0, std::vector<float>{kInf, kInf, kInf, 1.0f});
