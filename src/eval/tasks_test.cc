@@ -205,6 +205,18 @@ TEST(RetrievalTask, DocumentsBelowTheDepthAreNotFound) {
   EXPECT_EQ(run_retrieval(NumbersModel(2), dataset, options).map, 0);
 }
 
+TEST(RetrievalTask, ALongVectorIsNoNearerThanAShortOne) {
+  RetrievalDataset dataset{.name = "long",
+                           .document_ids = {"long", "near"},
+                           .documents = {"60 80", "0.8 0.6"},
+                           .query_ids = {"q"},
+                           .queries = {"1 0"},
+                           .judgements = {{{1, 1}}}};
+  RetrievalOptions options;
+  options.embed.normalize = false;
+  EXPECT_EQ(run_retrieval(NumbersModel(2), dataset, options).mrr_10, 1);
+}
+
 TEST(RetrievalTask, TheRankingOfManyTiesIsTrecEvals) {
   base::Random random(17);
   std::vector<std::string> ids;
@@ -311,7 +323,9 @@ TEST(ClassificationTask, TheNearestCentroidWinsAndTiesGoToTheFirstName) {
   dataset.train = {{"1 0", "0 9", "1 1"}, {0, 1, 1}};
   // North's centroid is at 67.5 degrees, east's at 0: the border is at 33.75.
   dataset.test = {{"1 0.6", "1 0.7", "", "0 1"}, {0, 1, 0, 2}};
-  ClassificationResult result = run_classification(NumbersModel(2), dataset);
+  ClassificationOptions options;
+  options.embed.normalize = false;  // the protocol does it, whatever the model does
+  ClassificationResult result = run_classification(NumbersModel(2), dataset, options);
   EXPECT_THAT(result.correct_by_item, ElementsAre(1, 1, 1, 0));  // the empty text ties at 0 and goes to east
   EXPECT_EQ(result.accuracy, 0.75);
   // east: 2 of 2 and 2. north: 1 hit, 2 predicted, 1 expected. nowhere: 0.
