@@ -1,0 +1,112 @@
+// sextant/library.h: documents in, answers out: files are cut into passages, embedded, saved, and searched by meaning.
+//
+//   auto model = sextant::Embedder::load("builtin");
+//   sextant::Library::build({"docs/"}, *model, "docs.sextant");
+//   auto library = sextant::Library::open("docs.sextant");
+//   for (const auto& hit : library.search("how do I fix a dripping tap", *model).hits)
+//     std::cout << hit.score << ' ' << hit.title << '\n';
+//
+// A library is one file (docs/library-format.md) that is mapped, not read: opening checks every byte of it once, and
+// searching touches only the vectors and the passages found. The search is exact.
+// Threads: an open Library is immutable; every const member may be called from many threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sextant/embedder.h"
+
+namespace sextant {
+
+struct LibraryOptions {
+  size_t chunk_tokens_max = 0;  // a passage with its title and headings; 0: 256, or the model's limit if lower
+  size_t overlap_tokens = 32;   // repeated from the passage before; at most half of a passage
+  size_t thread_count = 0;      // 0: all processors
+  uint64_t file_bytes_max = uint64_t{64} << 20;  // larger files are skipped, and named
+  // Told how many files of how many are done; called from the building thread.
+  std::function<void(uint64_t done, uint64_t total)> progress = {};
+};
+
+// What became of every file; nothing is silent.
+struct LibraryReport {
+  struct Skipped {
+    std::string path;
+    std::string reason;
+  };
+  uint64_t document_count = 0;
+  uint64_t passage_count = 0;
+  uint64_t token_count = 0;      // embedded, titles and overlaps included
+  uint64_t source_bytes = 0;     // of the files that became documents
+  uint64_t library_bytes = 0;    // of the file written
+  uint64_t replaced_count = 0;   // invalid UTF-8 sequences that became U+FFFD
+  uint64_t truncated_count = 0;  // passages that the model cut off nevertheless
+  uint64_t empty_count = 0;      // passages without a token that the model knows; no search finds them
+  std::vector<Skipped> skipped;
+};
+
+struct SearchOptions {
+  size_t limit = 10;
+  bool all_passages = false;  // false: the best passage of each document
+};
+
+struct Hit {
+  size_t rank = 0;      // from 1
+  float score = 0;      // cosine, higher is nearer
+  size_t document = 0;  // index into the library
+  std::string path;     // relative to the folder that was indexed
+  std::string title;
+  std::string heading;  // the headings above the passage, "A > B"; empty when there are none
+  std::string passage;  // bytes [begin, end) of the document's text
+  size_t begin = 0;
+  size_t end = 0;
+};
+
+struct SearchResult {
+  std::vector<Hit> hits;        // best first; of equal scores, the earlier document
+  bool query_is_empty = false;  // the model knows no token of the query, so nothing is near it
+  double embed_ms = 0;
+  double search_ms = 0;
+};
+
+class Library {
+ public:
+  // Reads files and folders (.txt .md .html), and writes the library over OUTPUT in one step: a reader sees the old
+  // one or the new one. Throws not_found for a path that does not exist or when there is no document in any, and
+  // already_exists when OUTPUT is a file that is not a library.
+  static LibraryReport build(const std::vector<std::string>& paths, const Embedder& model, const std::string& output,
+                             const LibraryOptions& options = {});
+
+  // Throws not_found, corrupted (naming the file and the section) or unsupported (a later version of the format).
+  static Library open(const std::string& path);
+
+  Library(Library&&) noexcept;
+  Library& operator=(Library&&) noexcept;
+  ~Library();
+
+  // MODEL must be the one that built the library, by its hash; throws invalid_argument otherwise.
+  SearchResult search(std::string_view query, const Embedder& model, const SearchOptions& options = {}) const;
+
+  size_t document_count() const;
+  size_t passage_count() const;
+  size_t dim() const;
+  const std::string& model_name() const;
+  const std::string& model_hash() const;
+
+  // Valid as long as the library. REQUIRES: document < document_count().
+  std::string_view document_path(size_t document) const;
+  std::string_view document_title(size_t document) const;
+  std::string_view document_text(size_t document) const;
+
+  struct Impl;
+
+ private:
+  explicit Library(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace sextant

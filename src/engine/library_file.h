@@ -1,0 +1,91 @@
+// engine/library_file.h: the library file: sections with checksums, as docs/library-format.md writes them.
+//
+// Writing gathers sections in memory and puts them down in one atomic step. Reading maps the file and believes
+// nothing: lengths, checksums, then every record's ranges, so that what comes after may index without looking.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+
+namespace sextant::engine {
+
+inline constexpr std::string_view kLibraryMagic = "SEXTLIB\n";
+inline constexpr uint32_t kLibraryVersion = 1;
+
+// Bytes [begin, end) of the section `strings`.
+struct StringRange {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+
+// One entry of the section `docs`.
+struct DocumentRecord {
+  StringRange path;
+  StringRange title;
+  StringRange text;
+  uint64_t passage_begin = 0;  // its passages: entries [begin, end) of the section `passages`
+  uint64_t passage_end = 0;
+};
+static_assert(sizeof(DocumentRecord) == 64);
+
+// One entry of the section `passages`, and one row of `vectors`.
+struct PassageRecord {
+  uint64_t begin = 0;  // bytes of the document's text
+  uint64_t end = 0;
+  StringRange heading;
+};
+static_assert(sizeof(PassageRecord) == 32);
+
+// The section `meta`, a JSON object.
+struct LibraryMeta {
+  std::string model_name;
+  std::string model_hash;
+  uint64_t dim = 0;
+  uint64_t chunk_tokens_max = 0;
+  uint64_t overlap_tokens = 0;
+  bool operator==(const LibraryMeta&) const = default;
+};
+
+struct LibraryContents {
+  LibraryMeta meta;
+  std::string_view strings;
+  std::span<const DocumentRecord> documents;
+  std::span<const PassageRecord> passages;
+  std::span<const float> vectors;  // [passages.size(), meta.dim], rows of unit length, or NaN: found by no search
+
+  std::string_view text_of(StringRange range) const { return strings.substr(range.begin, range.end - range.begin); }
+};
+
+// Returns the length of the file.
+uint64_t write_library(const std::string& path, const LibraryContents& contents);
+
+class LibraryFile {
+ public:
+  explicit LibraryFile(const std::filesystem::path& path);
+  const LibraryContents& contents() const { return contents_; }
+
+ private:
+  std::string_view section(std::string_view name) const;
+  [[noreturn]] void fail(std::string_view section, const std::string& what) const;
+  void check_records() const;
+
+  struct Entry {
+    std::string name;
+    std::string_view bytes;
+  };
+  std::string path_;
+  base::MappedFile file_;
+  std::vector<Entry> sections_;
+  LibraryContents contents_;
+};
+
+// True when the file begins as a library does.
+bool looks_like_library(const std::filesystem::path& path);
+
+}  // namespace sextant::engine

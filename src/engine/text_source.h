@@ -1,0 +1,42 @@
+// engine/text_source.h: where texts to embed come from: arguments, lines, JSON lines, CSV columns, folders.
+//
+// Memory: one item at a time. Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/documents.h"
+
+namespace sextant::engine {
+
+struct SourceItem {
+  std::string text;
+  std::string name;  // for messages: "line 12", "notes/a.md", "text 3"
+};
+
+class TextSource {
+ public:
+  virtual ~TextSource() = default;
+  virtual bool next(SourceItem& item) = 0;
+  // Files that gave no item, with their reasons.
+  virtual std::vector<io::SkippedFile> skipped() const { return {}; }
+  // How many items there will be; 0 when that is not known.
+  virtual uint64_t expected_count() const { return 0; }
+};
+
+struct SourceOptions {
+  std::vector<std::string> texts = {};  // given themselves; then `input` must be empty
+  std::string input = {};               // a file, "-" for standard input, or a folder
+  std::string field = {};               // of JSON lines; "text" where it is empty
+  std::string column = {};  // of CSV and TSV, by name or number; "text", else the only one, where it is empty
+};
+
+// A folder gives its documents (.txt .md .html), a .md or .html file one document, .jsonl and .ndjson a field of each
+// object, .csv and .tsv a column, anything else its lines; each may be zstd-compressed as .zst. FIELD or COLUMN decide
+// where the ending does not. Throws invalid_argument when the options contradict one another, and what the readers do.
+std::unique_ptr<TextSource> open_text_source(const SourceOptions& options);
+
+}  // namespace sextant::engine
