@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/utf8.h"
 #include "sextant/error.h"
@@ -290,6 +291,37 @@ class BpeTrainer {
 };
 
 }  // namespace
+
+BpeVocabulary train_whole_words(std::span<const WordCount> words, const BpeTrainOptions& options) {
+  // No pair is that frequent: what comes out are the special tokens and the alphabet.
+  BpeTrainOptions characters_only = options;
+  characters_only.min_frequency = INT64_MAX;
+  BpeVocabulary vocabulary = train_bpe(words, characters_only);
+  std::unordered_set<std::string_view> taken(vocabulary.tokens.begin(), vocabulary.tokens.end());
+  std::vector<const WordCount*> order;
+  for (const WordCount& word : words) {
+    if (word.count >= options.min_frequency && !taken.contains(word.word)) order.push_back(&word);
+  }
+  std::sort(order.begin(), order.end(), [](const WordCount* a, const WordCount* b) {
+    return a->count != b->count ? a->count > b->count : a->word < b->word;
+  });
+  // A word of which a character is no entry could be an entry itself, but its neighbours in form would all be unknown.
+  auto spelled = [&](const std::string& word) {
+    for (size_t position = 0; position < word.size();) {
+      size_t begin = position;
+      base::decode_utf8(word, position);
+      if (!taken.contains(word.substr(begin, position - begin))) return false;
+    }
+    return true;
+  };
+  std::vector<std::string> chosen;
+  for (const WordCount* word : order) {
+    if (vocabulary.tokens.size() + chosen.size() == options.vocabulary_size) break;
+    if (spelled(word->word)) chosen.push_back(word->word);
+  }
+  vocabulary.tokens.insert(vocabulary.tokens.end(), chosen.begin(), chosen.end());
+  return vocabulary;
+}
 
 std::vector<char32_t> choose_alphabet(std::span<const WordCount> words, size_t count_max, size_t vocabulary_size,
                                       size_t* dropped) {

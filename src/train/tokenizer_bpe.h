@@ -44,6 +44,13 @@ struct BpeVocabulary {
 BpeVocabulary train_bpe(std::span<const WordCount> words, const BpeTrainOptions& options,
                         base::Progress* progress = nullptr);
 
+// A WordPiece vocabulary without merges: special tokens, the alphabet (each character alone and after the continuing
+// prefix), then whole words by frequency, of equally frequent ones the smaller by its bytes. Where training by merges
+// spends entries on the parts of frequent words, this spends them on words: better for models whose tokens' vectors
+// are all they have. Words outside the vocabulary fall apart into the longest words and characters that are in it.
+// REQUIRES: a continuing prefix. Throws as train_bpe.
+BpeVocabulary train_whole_words(std::span<const WordCount> words, const BpeTrainOptions& options);
+
 // The most frequent characters of the words, at most COUNT_MAX, sorted. With COUNT_MAX 0: as many as it takes to cover
 // all but a ten thousandth of the text without filling more than half of VOCABULARY_SIZE, but 1,000 in any case.
 std::vector<char32_t> choose_alphabet(std::span<const WordCount> words, size_t count_max, size_t vocabulary_size,

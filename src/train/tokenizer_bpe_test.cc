@@ -193,5 +193,21 @@ TEST(ChooseAlphabet, LeavesOutTheRarestOfManyThousandByItself) {
   EXPECT_EQ(choose_alphabet(words, 0, 3000, &dropped).size(), 1500u) << "half of the vocabulary is left for pieces";
 }
 
+TEST(WholeWords, TheEntriesAreTheAlphabetAndThenTheMostFrequentWords) {
+  const std::vector<WordCount> words = {{"tap", 9}, {"drip", 5}, {"pipe", 5}, {"rare", 1}, {"a", 7}};
+  BpeTrainOptions options;
+  options.vocabulary_size = 1 + 7 + 5 + 2;
+  options.special_tokens = {"[UNK]"};
+  options.continuing_prefix = "##";
+  options.alphabet_max = 7;
+  BpeVocabulary vocabulary = train_whole_words(words, options);
+  ASSERT_EQ(vocabulary.tokens.size(), options.vocabulary_size);
+  EXPECT_EQ(vocabulary.tokens.front(), "[UNK]");
+  EXPECT_EQ(vocabulary.tokens[vocabulary.tokens.size() - 2], "tap");
+  EXPECT_EQ(vocabulary.tokens.back(), "drip") << "of words that are equally frequent the smaller comes first";
+  EXPECT_EQ(std::count(vocabulary.tokens.begin(), vocabulary.tokens.end(), "a"), 1) << "a letter is an entry already";
+  EXPECT_TRUE(vocabulary.merges.empty());
+}
+
 }  // namespace
 }  // namespace sextant::train

@@ -154,6 +154,10 @@ std::string train_tokenizer_json(std::span<const WordCount> words, const Tokeniz
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("vocabulary size {} is not between 1 and {}", options.vocabulary_size, kVocabularySizeMax));
   }
+  if (options.whole_words && options.model != VocabularyModel::wordpiece) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("whole words are for a wordpiece vocabulary, not for {}", name(options.model)));
+  }
   auto start = std::chrono::steady_clock::now();
   std::string json;
   if (options.model == VocabularyModel::unigram) {
@@ -179,7 +183,7 @@ std::string train_tokenizer_json(std::span<const WordCount> words, const Tokeniz
     } else {
       bpe.alphabet = byte_alphabet();
     }
-    BpeVocabulary vocabulary = train_bpe(words, bpe, progress);
+    BpeVocabulary vocabulary = options.whole_words ? train_whole_words(words, bpe) : train_bpe(words, bpe, progress);
     report.vocabulary_size = vocabulary.tokens.size();
     report.merge_count = vocabulary.merges.size();
     report.alphabet_size = vocabulary.alphabet_size;

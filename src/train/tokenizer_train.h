@@ -33,6 +33,7 @@ struct TokenizerTrainOptions {
   VocabularyModel model = VocabularyModel::wordpiece;
   size_t vocabulary_size = 30'000;
   std::optional<bool> lowercase = {};  // absent: true for wordpiece (accents go as well), else false
+  bool whole_words = false;            // wordpiece: entries are characters and frequent words, no parts of words
   uint64_t min_frequency = 2;          // what is rarer becomes no entry of its own
   // Absent: [PAD] [UNK] [CLS] [SEP] [MASK] for wordpiece, <s> <pad> </s> <unk> <mask> otherwise.
   std::optional<std::vector<std::string>> special_tokens = {};

@@ -481,6 +481,8 @@ class UnigramTrainer {
       before[place + edge->length()] += before[place] * probabilities[edge->piece()];
       place += edge->last();
     }
+    if (!(before[length] > 0))
+      throw Error(ErrorCode::internal, "a word's probability left the range of floating point");
     after[length] = 1;
     Real count_by_total = static_cast<Real>(corpus_.counts[segment]) / before[length];
     place = length;

@@ -179,7 +179,7 @@ void report(const char* task, const std::vector<Row>& rows, const Models& models
 // The options that all three share.
 void add_shared_options(CLI::App& command, const std::shared_ptr<Options>& options, Context& context,
                         const char* data_help) {
-  command.add_option("--data", options->data, data_help)->required()->type_name("PATH...");
+  command.add_option("--data", options->data, data_help)->required()->type_name("PATH");
   add_model_option(command, options->model);
   command.add_option("--against", options->against, "A second model: says whether the difference is more than noise");
   command.add_option("--dim", options->dim, "Keep the first DIM components of each vector (Matryoshka); 0: all");

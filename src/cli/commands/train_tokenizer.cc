@@ -48,6 +48,8 @@ void add_train_tokenizer(CLI::App& train_command, Context& context) {
                       "Files to learn from, plain or .zst: a text a line, or .jsonl objects; - is standard input");
   command->add_option("--output", options->output, "Folder for tokenizer.json and tokenizer_config.json");
   command->add_option("--field", train.fields, "Fields of .jsonl objects to read; default: text, title, a, b and n");
+  command->add_flag("--whole-words", train.whole_words,
+                    "wordpiece: no parts of words, only characters and the most frequent words");
   auto* lowercase = command->add_flag("--lowercase", options->lowercase,
                                       "Lower the case (wordpiece also strips accents); default for wordpiece");
   command->add_flag("--no-lowercase", options->no_lowercase, "Keep the case; default for bpe and unigram")
