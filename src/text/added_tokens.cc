@@ -1,6 +1,7 @@
 #include "text/added_tokens.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "text/unicode.h"
 
@@ -11,6 +12,8 @@ void StringMatcher::add(std::string_view pattern, TokenId value) {
   if (nodes_.empty()) nodes_.emplace_back();
   auto byte = [&](size_t i) { return static_cast<unsigned char>(pattern[i]); };
   first_.set(byte(0));
+  if (only_first_ == -1) only_first_ = byte(0);
+  if (only_first_ != byte(0)) only_first_ = -2;
   if (pattern.size() == 1) {
     has_single_byte_ = true;
   } else {
@@ -52,6 +55,13 @@ StringMatcher::Match StringMatcher::longest_at(std::string_view text, size_t beg
 StringMatcher::Match StringMatcher::find(std::string_view text, size_t from) const {
   if (nodes_.empty()) return {};
   for (size_t begin = from; begin < text.size(); ++begin) {
+    if (only_first_ >= 0) {
+      const void* next = std::memchr(text.data() + begin, only_first_, text.size() - begin);
+      if (next == nullptr) return {};
+      begin = static_cast<size_t>(static_cast<const char*>(next) - text.data());
+    } else if (!first_[static_cast<unsigned char>(text[begin])]) {
+      continue;
+    }
     Match match = longest_at(text, begin);
     if (match.value >= 0) return match;
   }

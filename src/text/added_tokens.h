@@ -61,6 +61,7 @@ class StringMatcher {
   std::bitset<256> first_;
   std::bitset<65536> first_two_;
   bool has_single_byte_ = false;
+  int only_first_ = -1;  // the byte that all patterns start with; -2: they differ
 };
 
 class AddedTokens {

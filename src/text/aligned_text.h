@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sextant/tokenizer.h"
@@ -25,6 +26,9 @@ class AlignedText {
   void assign(std::string_view text, uint32_t origin_begin, bool aligned);
   // A text with the alignments it already has; ORIGINS is null for none.
   void assign(std::string_view text, const TokenOffset* origins);
+
+  // Another text in place of this one. REQUIRES: not aligned.
+  void take(std::string&& text) { text_ = std::move(text); }
 
   std::string_view view() const { return text_; }
   bool aligned() const { return aligned_; }

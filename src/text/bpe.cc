@@ -6,10 +6,14 @@
 #include <queue>
 
 #include "sextant/error.h"
+#include "text/byte_level.h"
 #include "text/unicode.h"
 
 namespace sextant::text {
 namespace {
+
+constexpr std::string_view kWordMark = "\xe2\x96\x81";  // U+2581
+constexpr size_t kSymbolsKept = 1 << 16;                // scratch memory that a thread keeps
 
 constexpr size_t kShortSymbols = 48;  // up to here a scan for the best pair beats a heap
 
@@ -32,6 +36,16 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<Merge>& merges, BpeOptions opt
     std::snprintf(token_name, sizeof token_name, "<0x%02X>", byte);
     byte_ids_[byte] = vocabulary_.find(token_name);
   }
+  const auto& characters = byte_level_characters();
+  takes_bytes_ = options_.continuing_prefix.empty() && options_.end_of_word_suffix.empty();
+  for (size_t byte = 0; byte < 256; ++byte) {
+    std::string character;
+    base::append_utf8(character, characters[byte]);
+    byte_level_ids_[byte] = vocabulary_.find(character);
+    takes_bytes_ = takes_bytes_ && byte_level_ids_[byte] >= 0;
+  }
+  cuts_at_marks_ =
+      options_.continuing_prefix.empty() && options_.end_of_word_suffix.empty() && vocabulary_.find(kWordMark) >= 0;
   merges_.assign(std::bit_ceil(merges.size() * 2 + 2), Slot{});
   merges_mask_ = merges_.size() - 1;
   std::string merged;
@@ -49,6 +63,9 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<Merge>& merges, BpeOptions opt
     merged.append(right.substr(std::min(right.size(), options_.continuing_prefix.size())));
     TokenId merged_id = vocabulary_.find(merged);
     if (merged_id < 0) fail(merged);
+    for (size_t i = merged.find(kWordMark, 1); i != std::string::npos; i = merged.find(kWordMark, i + 1)) {
+      if (!std::string_view(merged).substr(0, i).ends_with(kWordMark)) cuts_at_marks_ = false;
+    }
     add_merge(left_id, right_id, static_cast<uint32_t>(rank), merged_id);
   }
 }
@@ -216,13 +233,72 @@ void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {
     out.push_back({symbol.id, begin, begin + symbol.size});
     begin += symbol.size;
   }
+  if (symbols.capacity() > kSymbolsKept) symbols = {};
+}
+
+void Bpe::tokenize_word(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const {
+  WordCache::Key key;
+  if (word.size() <= WordCache::kWordBytesMax) {
+    key = WordCache::key_of(word);
+    if (cache.find(key, out)) return;
+  }
+  thread_local std::vector<Symbol> symbols;
+  start(word, symbols);
+  merge(symbols);
+  size_t first = out.size();
+  for (const Symbol& symbol : symbols) out.push_back(symbol.id);
+  if (key.size > 0) cache.keep(key, out.data() + first, out.size() - first);
+  if (symbols.capacity() > kSymbolsKept) symbols = {};
 }
 
 void Bpe::tokenize_ids(std::string_view piece, std::vector<TokenId>& out) const {
-  thread_local std::vector<ModelToken> tokens;
-  tokens.clear();
-  tokenize(piece, tokens);
-  for (const ModelToken& token : tokens) out.push_back(token.id);
+  if (piece.empty()) return;
+  if (options_.ignore_merges) {
+    TokenId id = vocabulary_.find(piece);
+    if (id >= 0) {
+      out.push_back(id);
+      return;
+    }
+  }
+  WordCache& cache = WordCache::of(words_owner_);
+  if (!cuts_at_marks_) {
+    tokenize_word(piece, cache, out);
+    return;
+  }
+  for (size_t begin = 0; begin < piece.size();) {
+    // Past the marks that the word begins with, up to the next.
+    size_t end = begin;
+    while (piece.substr(end).starts_with(kWordMark)) end += kWordMark.size();
+    end = std::min(piece.find(kWordMark, end), piece.size());
+    tokenize_word(piece.substr(begin, end - begin), cache, out);
+    begin = end;
+  }
+}
+
+void Bpe::tokenize_bytes(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const {
+  WordCache::Key key;
+  if (word.size() <= WordCache::kWordBytesMax) {
+    key = WordCache::key_of(word);
+    if (cache.find(key, out)) return;
+  }
+  size_t first = out.size();
+  TokenId whole = -1;
+  if (options_.ignore_merges) {
+    std::string visible;
+    append_byte_level(word, visible);
+    whole = vocabulary_.find(visible);
+  }
+  if (whole >= 0) {
+    out.push_back(whole);
+  } else {
+    thread_local std::vector<Symbol> symbols;
+    symbols.clear();
+    for (char c : word) symbols.push_back({byte_level_ids_[static_cast<unsigned char>(c)], 1});
+    merge(symbols);
+    for (const Symbol& symbol : symbols) out.push_back(symbol.id);
+    if (symbols.capacity() > kSymbolsKept) symbols = {};
+  }
+  if (key.size > 0) cache.keep(key, out.data() + first, out.size() - first);
 }
 
 }  // namespace sextant::text

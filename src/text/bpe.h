@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "text/model.h"
+#include "text/word_cache.h"
 
 namespace sextant::text {
 
@@ -35,6 +36,13 @@ class Bpe : public Model {
   TokenId unknown_id() const override { return unknown_id_; }
   const BpeOptions& options() const { return options_; }
 
+  // True where words may be given as the bytes they are, each byte being a token: byte-level vocabularies.
+  bool takes_bytes() const { return takes_bytes_; }
+  // The ids of a word as bytes: those of tokenize() on its byte-level form. CACHE is WordCache::of(bytes_owner()).
+  // REQUIRES: takes_bytes(), not empty.
+  void tokenize_bytes(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const;
+  uint64_t bytes_owner() const { return bytes_owner_; }
+
  private:
   struct Symbol {
     TokenId id;
@@ -50,13 +58,21 @@ class Bpe : public Model {
   void add_merge(TokenId left, TokenId right, uint32_t rank, TokenId merged);
   // The symbols that a word starts from.
   void start(std::string_view piece, std::vector<Symbol>& symbols) const;
+  // The ids of a piece within which nothing more can be cut safely.
+  void tokenize_word(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const;
   void merge(std::vector<Symbol>& symbols) const;
   void merge_short(std::vector<Symbol>& symbols) const;
   void merge_long(std::vector<Symbol>& symbols) const;
 
   BpeOptions options_;
   TokenId unknown_id_ = -1;
-  TokenId byte_ids_[256];
+  TokenId byte_ids_[256];        // of <0x00> and so on
+  TokenId byte_level_ids_[256];  // of the characters that stand for bytes
+  bool takes_bytes_ = false;
+  // True where no merge joins a word mark (U+2581) to what stands before it: then a piece may be cut before each.
+  bool cuts_at_marks_ = false;
+  uint64_t words_owner_ = WordCache::new_owner();
+  uint64_t bytes_owner_ = WordCache::new_owner();
   std::vector<Slot> merges_;
   uint64_t merges_mask_ = 0;
 };

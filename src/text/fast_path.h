@@ -30,4 +30,10 @@ std::unique_ptr<FastPath> make_fast_path(const Pipeline& pipeline);
 // For BertNormalizer and BertPreTokenizer, with any model.
 std::unique_ptr<FastPath> make_bert_fast_path(const Pipeline& pipeline);
 
+// For byte-level BPE without a normalizer or with NFC, whatever cuts the text before the bytes are mapped.
+std::unique_ptr<FastPath> make_byte_level_fast_path(const Pipeline& pipeline);
+
+// For Metaspace that splits, alone or after WhitespaceSplit, with any normalizer and model.
+std::unique_ptr<FastPath> make_metaspace_fast_path(const Pipeline& pipeline);
+
 }  // namespace sextant::text

@@ -126,7 +126,7 @@ class BertFastPath : public FastPath {
     AlignedText normalized(text, 0, false);
     normalizer_.apply(normalized);
     Pieces pieces;
-    pieces.append(normalized.view(), nullptr);
+    pieces.append(normalized.view());
     pipeline_.pre_tokenizer->apply(pieces);
     for (const Piece& piece : pieces.list) pipeline_.model->tokenize_ids(pieces.view(piece), out);
   }
@@ -152,7 +152,7 @@ class BertFastPath : public FastPath {
     AlignedText text(sample, 0, false);
     normalizer_.apply(text);
     Pieces pieces;
-    pieces.append(text.view(), nullptr);
+    pieces.append(text.view());
     pipeline_.pre_tokenizer->apply(pieces);
     CharacterRule rule;
     auto take = [&](CharacterRule::Kind kind, std::string_view bytes) {

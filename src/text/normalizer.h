@@ -42,6 +42,8 @@ enum class UnicodeForm { nfc, nfd, nfkc, nfkd };
 
 // The text in a Unicode normalization form; alignments as if composed and decomposed character by character.
 void apply_unicode_form(AlignedText& text, UnicodeForm form);
+// True where apply_unicode_form() would change nothing; false where it might. REQUIRES: valid UTF-8.
+bool is_normalized(std::string_view text, UnicodeForm form);
 void apply_lower_case(AlignedText& text);
 
 class UnicodeNormalizer : public Normalizer {

@@ -69,6 +69,13 @@ PrecompiledNormalizer::PrecompiledNormalizer(Charsmap charsmap) : charsmap_(std:
 
 void PrecompiledNormalizer::apply(AlignedText& text) const {
   std::string_view old = text.view();
+  if (!text.aligned()) {
+    std::string out;
+    out.reserve(old.size() + old.size() / 8);
+    append(old, out);
+    text.take(std::move(out));
+    return;
+  }
   std::vector<std::pair<char32_t, int>> changes;
   changes.reserve(old.size());
   bool modified = false;

@@ -11,6 +11,9 @@
 namespace sextant::text {
 namespace {
 
+// The reference's tables are those of Unicode 9: what came later is left as it is.
+constexpr int kUnicodeAge = 9;
+
 struct ChangedChar {
   char32_t c;
   int change;
@@ -41,7 +44,7 @@ std::vector<ChangedChar> decompose(std::string_view text, const icu::Normalizer2
     starter_end = out.size();
   };
   auto push = [&](char32_t c, int change) {
-    uint8_t combining_class = c < 0x300 ? 0 : u_getCombiningClass(static_cast<UChar32>(c));
+    uint8_t combining_class = char_classes(c) & kCombining ? u_getCombiningClass(static_cast<UChar32>(c)) : uint8_t{0};
     if (combining_class == 0) {
       order();
       ++starter_end;
@@ -51,7 +54,7 @@ std::vector<ChangedChar> decompose(std::string_view text, const icu::Normalizer2
   icu::UnicodeString mapping;
   for (size_t i = 0; i < text.size();) {
     char32_t c = next_code_point(text, i);
-    if (c < 0x80 || !normalizer.getDecomposition(static_cast<UChar32>(c), mapping)) {
+    if (c < 0x80 || !normalizer.getDecomposition(static_cast<UChar32>(c), mapping) || unicode_age(c) > kUnicodeAge) {
       push(c, 0);
       continue;
     }
@@ -77,7 +80,7 @@ std::vector<ChangedChar> compose(const std::vector<ChangedChar>& in, const icu::
   for (const ChangedChar& next : in) {
     if (starter != kNone && last_class < static_cast<int>(next.combining_class)) {
       UChar32 composed = normalizer.composePair(static_cast<UChar32>(out[starter].c), static_cast<UChar32>(next.c));
-      if (composed >= 0) {
+      if (composed >= 0 && unicode_age(static_cast<char32_t>(composed)) <= kUnicodeAge) {
         out[starter].c = static_cast<char32_t>(composed);
         out[starter].change += next.change - 1;
         continue;
@@ -96,9 +99,18 @@ std::vector<ChangedChar> compose(const std::vector<ChangedChar>& in, const icu::
 
 }  // namespace
 
+bool is_normalized(std::string_view text, UnicodeForm form) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return true;
+  // Newer tables compose and decompose more, never less: normalized by them is normalized by the older ones.
+  if (form != UnicodeForm::nfc && form != UnicodeForm::nfkc) return false;
+  UErrorCode status = U_ZERO_ERROR;
+  icu::StringPiece piece(text.data(), static_cast<int32_t>(text.size()));
+  return icu_normalizer(form == UnicodeForm::nfkc).isNormalizedUTF8(piece, status) && U_SUCCESS(status);
+}
+
 void apply_unicode_form(AlignedText& text, UnicodeForm form) {
   std::string_view old = text.view();
-  if (std::all_of(old.begin(), old.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return;
+  if (is_normalized(old, form)) return;
   const icu::Normalizer2& normalizer = icu_normalizer(form == UnicodeForm::nfkc || form == UnicodeForm::nfkd);
   std::vector<ChangedChar> chars = decompose(old, normalizer);
   if (form == UnicodeForm::nfc || form == UnicodeForm::nfkc) chars = compose(chars, icu_normalizer(false));

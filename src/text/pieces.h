@@ -31,6 +31,12 @@ struct Pieces {
   }
   // Adds TEXT as a piece; empty text adds nothing.
   void append(std::string_view added_text, const TokenOffset* added_origins, TokenId added_id = -1);
+  // The same for texts that are not aligned.
+  void append(std::string_view added_text) {
+    if (added_text.empty()) return;
+    list.push_back({static_cast<uint32_t>(text.size()), static_cast<uint32_t>(text.size() + added_text.size()), -1});
+    text.append(added_text);
+  }
   // The bytes of the original that bytes [begin, end) of text stand for. REQUIRES: aligned, begin < end <= text.size().
   TokenOffset origin(size_t begin, size_t end) const { return {origins[begin].begin, origins[end - 1].end}; }
 

@@ -107,12 +107,11 @@ void UnicodeScripts::apply(Pieces& pieces) const {
   constexpr int kNone = -2;
   auto script_of = [&](char32_t c) -> int {
     if (c == 0x30FC) return USCRIPT_HAN;
+    if (c == 0x589 || c == 0x61C) return USCRIPT_COMMON;  // as in Unicode 9
     if (c == ' ') return kAny;
     UErrorCode status = U_ZERO_ERROR;
     // The reference's table is that of Unicode 9: what came later has no script there.
-    UVersionInfo age;
-    u_charAge(static_cast<UChar32>(c), age);
-    if (age[0] > 9) return kAny;
+    if (unicode_age(c) > 9) return kAny;
     int script = uscript_getScript(static_cast<UChar32>(c), &status);
     if (script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA) return USCRIPT_HAN;
     return script == USCRIPT_UNKNOWN || U_FAILURE(status) ? kAny : script;

@@ -101,9 +101,9 @@ class Translation {
   // A property's name as PCRE2 has it: short categories, scripts without their extensions.
   std::string property(std::string_view name) {
     static const std::map<std::string_view, std::string_view> kRenamed = {
-        {"Letter", "L"},        {"Mark", "M"},          {"Number", "N"},         {"Punctuation", "P"}, {"Symbol", "S"},
-        {"Separator", "Z"},     {"Other", "C"},         {"Alpha", "Alphabetic"}, {"Digit", "Nd"},      {"Punct", "P"},
-        {"Upper", "Uppercase"}, {"Lower", "Lowercase"}, {"Space", "White_Space"}};
+        {"Letter", "L"}, {"Mark", "M"},          {"Number", "N"},        {"Punctuation", "P"},
+        {"Symbol", "S"}, {"Separator", "Z"},     {"Other", "C"},         {"Alpha", "Alphabetic"},
+        {"Digit", "Nd"}, {"Upper", "Uppercase"}, {"Lower", "Lowercase"}, {"Space", "White_Space"}};
     std::string negation;
     if (name.starts_with('^')) {
       negation = "^";
@@ -138,7 +138,8 @@ class Translation {
       } else if (pattern_.substr(i_, 2) == "[:") {
         size_t close = pattern_.find(":]", i_);
         if (close == std::string_view::npos) refuse(pattern_, "has a class that does not end");
-        members += pattern_.substr(i_, close + 2 - i_);
+        std::string_view bracket = pattern_.substr(i_, close + 2 - i_);
+        members += bracket == "[:punct:]" ? std::string_view("\\p{P}\\p{S}") : bracket;
         i_ = close + 2;
       } else if (c == '[') {
         std::string nested = character_class();

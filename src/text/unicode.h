@@ -16,17 +16,18 @@ namespace sextant::text {
 
 using CharClasses = uint16_t;
 
-inline constexpr CharClasses kWhiteSpace = 1 << 0;            // Unicode White_Space
-inline constexpr CharClasses kPunctuation = 1 << 1;           // category P*, or ASCII punctuation
-inline constexpr CharClasses kNumeric = 1 << 2;               // category N*
-inline constexpr CharClasses kLetter = 1 << 3;                // category L*
-inline constexpr CharClasses kMark = 1 << 4;                  // category M*
-inline constexpr CharClasses kMarkNonspacing = 1 << 5;        // category Mn
-inline constexpr CharClasses kControl = 1 << 6;               // Cc, Cf, Co but for tab, line feed and carriage return
-inline constexpr CharClasses kWord = 1 << 7;                  // Alphabetic, M*, Nd, Pc, Join_Control: a regex's \w
-inline constexpr CharClasses kIdeograph = 1 << 8;             // what BERT calls a Chinese character
-inline constexpr CharClasses kCombining = 1 << 9;             // canonical combining class other than 0
-inline constexpr CharClasses kCategoryPunctuation = 1 << 10;  // category P* alone
+// The versions in brackets are those of Unicode that the reference's tables were made from: what came later has none of
+// these properties there, and ids depend on it.
+inline constexpr CharClasses kWhiteSpace = 1 << 0;      // White_Space
+inline constexpr CharClasses kPunctuation = 1 << 1;     // category P* [8.0], or ASCII punctuation
+inline constexpr CharClasses kNumeric = 1 << 2;         // category N*
+inline constexpr CharClasses kLetter = 1 << 3;          // category L*
+inline constexpr CharClasses kMark = 1 << 4;            // category M* [9.0]
+inline constexpr CharClasses kMarkNonspacing = 1 << 5;  // category Mn [8.0]
+inline constexpr CharClasses kControl = 1 << 6;         // Cc, Cf, Co [8.0] but for tab, line feed and carriage return
+inline constexpr CharClasses kWord = 1 << 7;            // Alphabetic, M*, Nd, Pc, Join_Control: a regex's \w
+inline constexpr CharClasses kIdeograph = 1 << 8;       // what BERT calls a Chinese character
+inline constexpr CharClasses kCombining = 1 << 9;       // canonical combining class other than 0 [9.0]
 
 struct CharClassBlock {
   CharClasses classes[256];
@@ -40,6 +41,9 @@ inline CharClasses char_classes(char32_t c) {
   if (block == nullptr) block = fill_char_class_block(c >> 8);
   return block->classes[c & 0xFF];
 }
+
+// The version of Unicode that a code point came with; 0 when it is unassigned in ICU's.
+int unicode_age(char32_t c);
 
 inline bool is_white_space(char32_t c) { return char_classes(c) & kWhiteSpace; }
 

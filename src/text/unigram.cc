@@ -51,12 +51,10 @@ Unigram::Unigram(std::vector<std::pair<std::string, double>> scored, UnigramOpti
   }
   trie_ = DoubleArray(std::move(entries));
   unknown_score_ = lowest - kUnknownPenalty;
-  has_all_bytes_ = true;
   for (int byte = 0; byte < 256; ++byte) {
     char name[8];
     std::snprintf(name, sizeof name, "<0x%02X>", byte);
     byte_ids_[byte] = vocabulary_.find(name);
-    has_all_bytes_ = has_all_bytes_ && byte_ids_[byte] >= 0;
   }
 }
 
@@ -136,6 +134,20 @@ void Unigram::tokenize(std::string_view piece, std::vector<ModelToken>& out) con
 }
 
 void Unigram::tokenize_ids(std::string_view piece, std::vector<TokenId>& out) const {
+  if (piece.empty()) return;
+  if (piece.size() > WordCache::kWordBytesMax) {
+    cut_ids(piece, out);
+    return;
+  }
+  WordCache& cache = WordCache::of(words_owner_);
+  WordCache::Key key = WordCache::key_of(piece);
+  if (cache.find(key, out)) return;
+  size_t first = out.size();
+  cut_ids(piece, out);
+  cache.keep(key, out.data() + first, out.size() - first);
+}
+
+void Unigram::cut_ids(std::string_view piece, std::vector<TokenId>& out) const {
   size_t first = out.size();
   cut(piece, [&](size_t begin, size_t end, TokenId id) {
     if (id >= 0) {

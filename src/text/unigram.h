@@ -11,6 +11,7 @@
 
 #include "text/double_array.h"
 #include "text/model.h"
+#include "text/word_cache.h"
 
 namespace sextant::text {
 
@@ -30,6 +31,7 @@ class Unigram : public Model {
 
  private:
   // Cuts PIECE from its end: calls EMIT(begin, end, id), last token first; id is -1 for what is not in the vocabulary.
+  void cut_ids(std::string_view piece, std::vector<TokenId>& out) const;
   template <class Emit>
   void cut(std::string_view piece, Emit emit) const;
 
@@ -38,7 +40,7 @@ class Unigram : public Model {
   DoubleArray trie_;
   double unknown_score_ = 0;
   TokenId byte_ids_[256];
-  bool has_all_bytes_ = false;
+  uint64_t words_owner_ = WordCache::new_owner();
 };
 
 }  // namespace sextant::text
