@@ -131,6 +131,13 @@ TEST(UnigramTrainer, ExplainsTheWordsBetterWithALargerVocabulary) {
   }
 }
 
+TEST(UnigramTrainer, LosesThePiecesThatAreCheapToReplace) {
+  // Both ends of the band are to be known: -16.55 when this was written, -26 when the wrong pieces go.
+  double likelihood = train(syllable_words(6, 2000), options_of_size(100)).log_likelihood_per_word;
+  EXPECT_GT(likelihood, -16.8);
+  EXPECT_LT(likelihood, -16.2) << "better than known: say so here";
+}
+
 TEST(UnigramTrainer, GivesTheSamePiecesForAnyNumberOfThreads) {
   std::vector<WordCount> words = syllable_words(4, 1500);
   UnigramVocabulary one = train(words, options_of_size(300), 1);
