@@ -72,6 +72,7 @@ StaticModel::StaticModel(const StaticModelFiles& files)
     if (tokenizer_.model_name() != "Unigram") dropped_id_ = tokenizer_.unknown_id();
     max_length_ = kModel2VecTokensMax;
     code_points_max_ = kModel2VecTokensMax * median_token_length(tokenizer_);
+    half_arithmetic_ = storage_ == Storage::f16 && weights_.empty();
     // A key of our own: 0 for no limit, for models that have none.
     uint64_t limit = 0;
     if (config.present && config.root["max_length"].get(limit) == simdjson::SUCCESS) {
@@ -265,6 +266,23 @@ void StaticModel::add_rows(std::span<const TokenId> ids, std::vector<uint32_t>& 
   }
 }
 
+void StaticModel::finish(float* sum, size_t dim, size_t count, bool normalize) const {
+  const simd::Kernels& kernel = simd::kernels();
+  if (!half_arithmetic_) {
+    kernel.scale_f32(sum, dim, 1.0f / static_cast<float>(count));
+    if (normalize) kernel.normalize_f32(sum, dim);
+    return;
+  }
+  auto half = [&](float value) {
+    simd::Float16 bits;
+    kernel.f32_to_f16(&value, 1, &bits);
+    kernel.f16_to_f32(&bits, 1, &value);
+    return value;
+  };
+  for (size_t i = 0; i < dim; ++i) sum[i] = half(sum[i] / static_cast<float>(count));
+  if (normalize) kernel.normalize_f32(sum, dim);
+}
+
 void StaticModel::embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
                         EmbedReport* report) const {
   const size_t dim = options.dim > 0 ? options.dim : dim_;
@@ -275,7 +293,6 @@ void StaticModel::embed(std::span<const std::string_view> texts, const EmbedOpti
     throw Error(ErrorCode::invalid_argument, fmt::format("output has {} floats, {} texts of {} components need {}",
                                                          out.size(), texts.size(), dim, texts.size() * dim));
   }
-  const simd::Kernels& kernel = simd::kernels();
   Selection selection;
   std::vector<uint32_t> rows;
   std::vector<float> weights;
@@ -285,8 +302,7 @@ void StaticModel::embed(std::span<const std::string_view> texts, const EmbedOpti
     std::fill(pooled.begin(), pooled.end(), 0.0f);
     if (!selection.ids.empty()) {
       add_rows(selection.ids, rows, weights, pooled.data());
-      kernel.scale_f32(pooled.data(), dim, 1.0f / static_cast<float>(selection.ids.size()));
-      if (options.normalize) kernel.normalize_f32(pooled.data(), dim);
+      finish(pooled.data(), dim, selection.ids.size(), options.normalize);
     }
     std::memcpy(out.data() + i * dim, pooled.data(), dim * sizeof(float));
     if (report == nullptr) continue;

@@ -62,6 +62,8 @@ class StaticModel : public Embedder {
   // accumulator [dim] += the rows of the tokens, each times its weight.
   void add_rows(std::span<const TokenId> ids, std::vector<uint32_t>& rows, std::vector<float>& weights,
                 float* accumulator) const;
+  // The sum of COUNT rows becomes their mean, of length 1 if asked for.
+  void finish(float* sum, size_t dim, size_t count, bool normalize) const;
   void read_weights(const Safetensors& file);
 
   std::string name_, hash_;
@@ -74,6 +76,9 @@ class StaticModel : public Embedder {
   size_t dim_ = 0;
   std::vector<uint32_t> mapping_;  // [vocabulary] or empty: row = id
   std::vector<float> weights_;     // [vocabulary] or empty: 1
+  // numpy gives the mean of float16 rows in float16, so exact means rounding there too. (Model2Vec then normalises in
+  // float16 as well, or in float64 when a text of the same call is empty; here it is always the precise way.)
+  bool half_arithmetic_ = false;
   std::optional<TokenId> dropped_id_;
   size_t max_length_ = 0;
   size_t code_points_max_ = 0;  // 0: no limit

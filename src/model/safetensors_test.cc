@@ -1,0 +1,108 @@
+#include "model/safetensors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/random.h"
+#include "sextant/error.h"
+
+namespace sextant::model {
+namespace {
+
+using testing::HasSubstr;
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+// A file with this header and so many bytes of data.
+std::string file_with(const std::string& header, size_t data_bytes) {
+  uint64_t length = header.size();
+  std::string out(reinterpret_cast<const char*>(&length), 8);
+  return out + header + std::string(data_bytes, '\0');
+}
+
+std::string error_of(const std::string& file) {
+  try {
+    Safetensors tensors(bytes_of(file), "m.safetensors");
+  } catch (const Error& e) {
+    return std::string(name(e.code())) + ": " + e.what();
+  }
+  return "no error";
+}
+
+TEST(Safetensors, ReadsBackWhatItWrites) {
+  const float values[6] = {1, -2, 3.5f, 0, 1e-20f, 7};
+  const int8_t codes[3] = {-128, 0, 127};
+  std::string file =
+      write_safetensors({{"codes", DType::i8, {3}, {reinterpret_cast<const char*>(codes), 3}},
+                         {"table", DType::f32, {2, 3}, {reinterpret_cast<const char*>(values), sizeof values}}},
+                        {{"format", "pt"}});
+  Safetensors tensors(bytes_of(file), "m");
+  EXPECT_EQ(tensors.tensors().size(), 2u);
+  EXPECT_THAT(tensors.at("table").shape, testing::ElementsAre(2, 3));
+  EXPECT_THAT(to_float32(tensors.at("table")), testing::ElementsAreArray(values));
+  EXPECT_THAT(to_float32(tensors.at("codes")), testing::ElementsAre(-128, 0, 127));
+  EXPECT_EQ(tensors.find("weights"), nullptr);
+  EXPECT_EQ((tensors.at("table").bytes.data() - bytes_of(file).data()) % 64, 0) << "data can be used where it lies";
+}
+
+TEST(Safetensors, ConvertsEveryDType) {
+  auto one = [](DType dtype, const void* value) {
+    std::string file = write_safetensors({{"x", dtype, {1}, {static_cast<const char*>(value), width_bytes(dtype)}}});
+    return to_float32(Safetensors(bytes_of(file), "m").at("x"))[0];
+  };
+  const double f64 = -1.5;
+  const uint16_t f16 = 0x3E00, bf16 = 0x3FC0;
+  const int64_t i64 = -5;
+  const int32_t i32 = 70000;
+  const int16_t i16 = -300;
+  const uint8_t u8 = 200;
+  EXPECT_EQ(one(DType::f64, &f64), -1.5f);
+  EXPECT_EQ(one(DType::f16, &f16), 1.5f);
+  EXPECT_EQ(one(DType::bf16, &bf16), 1.5f);
+  EXPECT_EQ(one(DType::i64, &i64), -5.0f);
+  EXPECT_EQ(one(DType::i32, &i32), 70000.0f);
+  EXPECT_EQ(one(DType::i16, &i16), -300.0f);
+  EXPECT_EQ(one(DType::u8, &u8), 200.0f);
+}
+
+TEST(Safetensors, NamesTheFieldThatIsWrong) {
+  EXPECT_THAT(error_of("abc"), HasSubstr("corrupted: m.safetensors: is 3 bytes long"));
+  EXPECT_THAT(error_of(std::string("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", 8)), HasSubstr("header length"));
+  EXPECT_THAT(error_of(file_with("{not json", 0)), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of(file_with("[]", 0)), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"shape":[1],"data_offsets":[0,4]}})", 4)), HasSubstr("'x' has no dtype"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", 1)),
+              HasSubstr("unsupported"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("has 4 bytes, its shape needs 8"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 4)),
+              HasSubstr("the data has 4 bytes"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4)), HasSubstr("[4, 0)"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4)), HasSubstr("shape"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("overflows"));
+}
+
+TEST(Safetensors, EveryCutAndFlippedFileIsAnErrorOrStaysInBounds) {
+  const float values[4] = {1, 2, 3, 4};
+  std::string file =
+      write_safetensors({{"table", DType::f32, {2, 2}, {reinterpret_cast<const char*>(values), sizeof values}}});
+  for (size_t length = 0; length < file.size(); ++length) {
+    EXPECT_THAT(error_of(file.substr(0, length)), HasSubstr("corrupted")) << length;
+  }
+  base::Random random(5);
+  for (int round = 0; round < 5000; ++round) {
+    std::string damaged = file;
+    damaged[random.below(file.size())] = static_cast<char>(random.below(256));
+    try {
+      Safetensors tensors(bytes_of(damaged), "m");
+      for (const auto& [key, tensor] : tensors.tensors()) to_float32(tensor);
+    } catch (const Error&) {
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sextant::model
