@@ -49,10 +49,10 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<Merge>& merges, BpeOptions opt
   merges_.assign(std::bit_ceil(merges.size() * 2 + 2), Slot{});
   merges_mask_ = merges_.size() - 1;
   std::string merged;
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    auto [left, right] = merges[rank];
+  for (size_t index = 0; index < merges.size(); ++index) {
+    auto [left, right, rank] = merges[index];
     auto fail = [&](std::string_view token) {
-      throw Error(ErrorCode::corrupted, "model.merges[" + std::to_string(rank) + "] needs the token \"" +
+      throw Error(ErrorCode::corrupted, "model.merges[" + std::to_string(index) + "] needs the token \"" +
                                             std::string(token) + "\", which model.vocab lacks");
     };
     TokenId left_id = vocabulary_.find(left);
@@ -66,7 +66,7 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<Merge>& merges, BpeOptions opt
     for (size_t i = merged.find(kWordMark, 1); i != std::string::npos; i = merged.find(kWordMark, i + 1)) {
       if (!std::string_view(merged).substr(0, i).ends_with(kWordMark)) cuts_at_marks_ = false;
     }
-    add_merge(left_id, right_id, static_cast<uint32_t>(rank), merged_id);
+    add_merge(left_id, right_id, rank, merged_id);
   }
 }
 

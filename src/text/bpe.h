@@ -27,8 +27,13 @@ struct BpeOptions {
 
 class Bpe : public Model {
  public:
-  using Merge = std::pair<std::string_view, std::string_view>;
-  // Best merge first. Throws corrupted when a merge names a token that the vocabulary lacks.
+  struct Merge {
+    std::string_view left;
+    std::string_view right;
+    uint32_t rank;  // lower is better; of equal ranks the one further left comes first
+  };
+  // Of merges of the same two tokens the last one counts. Throws corrupted when a merge names a token that the
+  // vocabulary lacks.
   Bpe(Vocabulary vocabulary, const std::vector<Merge>& merges, BpeOptions options);
   std::string_view name() const override { return "BPE"; }
   void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override;

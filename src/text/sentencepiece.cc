@@ -303,6 +303,17 @@ std::unique_ptr<Pipeline> read_sentencepiece(std::string_view bytes, std::string
   auto pipeline = std::make_unique<Pipeline>();
   pipeline->normalizer = std::make_unique<SentencePieceNormalizer>(spec, name);
   pipeline->model = std::make_unique<SentencePieceModel>(spec, name);
+  std::vector<std::unique_ptr<Decoder>> decoders;
+  if (spec.escape_whitespaces) {
+    decoders.push_back(std::make_unique<ReplaceDecoder>(ReplaceNormalizer::of_string(kSpaceMark, " ")));
+  }
+  decoders.push_back(std::make_unique<ByteFallbackDecoder>());
+  decoders.push_back(std::make_unique<FuseDecoder>());
+  if (spec.add_dummy_prefix) {
+    bool suffix = spec.treat_whitespace_as_suffix;
+    decoders.push_back(std::make_unique<StripDecoder>(U' ', suffix ? 0 : 1, suffix ? 1 : 0));
+  }
+  pipeline->decoder = std::make_unique<DecoderSequence>(std::move(decoders));
   return pipeline;
 }
 

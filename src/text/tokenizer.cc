@@ -288,12 +288,61 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view source) {
   return of_pipeline(text::read_tokenizer_json(json, source));
 }
 
+namespace {
+
+constexpr uint64_t kFileBytesMax = uint64_t{1} << 30;
+
+// The file to read in a folder, the first that there is.
+std::filesystem::path find_file(const std::filesystem::path& folder) {
+  for (const char* name : {"tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
+                           "sentencepiece.bpe.model", "sentencepiece.model"}) {
+    if (std::filesystem::exists(folder / name)) return folder / name;
+  }
+  std::vector<std::filesystem::path> others;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".tiktoken" || entry.path().extension() == ".model") others.push_back(entry.path());
+  }
+  if (others.empty()) {
+    throw Error(ErrorCode::not_found,
+                folder.string() +
+                    ": no tokenizer in this folder: expected tokenizer.json, vocab.txt, vocab.json "
+                    "with merges.txt, a .model or a .tiktoken file");
+  }
+  return *std::min_element(others.begin(), others.end());
+}
+
+std::unique_ptr<Pipeline> read_file_of_any_kind(const std::filesystem::path& file) {
+  std::string bytes = base::read_file(file, kFileBytesMax);
+  std::string source = file.string();
+  text::VocabularyFileOptions options;
+  auto config = file.parent_path() / "tokenizer_config.json";
+  auto read_config = [&] {
+    if (std::filesystem::exists(config)) {
+      options = text::read_tokenizer_config(base::read_file(config, kFileBytesMax), config.string());
+    }
+  };
+  if (file.extension() == ".tiktoken" || (file.extension() == ".model" && text::looks_like_tiktoken(bytes))) {
+    return text::read_tiktoken(bytes, source);
+  }
+  if (file.extension() == ".model") return text::read_sentencepiece(bytes, source);
+  if (file.extension() == ".txt") {
+    read_config();
+    return text::read_vocabulary_text(bytes, options, source);
+  }
+  if (text::is_tokenizer_json(bytes, source)) return text::read_tokenizer_json(bytes, source);
+  auto merges = file.parent_path() / "merges.txt";
+  if (!std::filesystem::exists(merges)) {
+    throw Error(ErrorCode::corrupted, source + ": no \"model\" inside, and no merges.txt beside it");
+  }
+  read_config();
+  return text::read_vocabulary_and_merges(bytes, base::read_file(merges, kFileBytesMax), options, source);
+}
+
+}  // namespace
+
 Tokenizer Tokenizer::load(const std::filesystem::path& file_or_folder) {
-  std::filesystem::path file = file_or_folder;
-  if (std::filesystem::is_directory(file)) file /= "tokenizer.json";
-  std::string bytes = base::read_file(file);
-  if (file.extension() == ".model") return of_pipeline(text::read_sentencepiece(bytes, file.string()));
-  return from_json(bytes, file.string());
+  bool is_folder = std::filesystem::is_directory(file_or_folder);
+  return of_pipeline(read_file_of_any_kind(is_folder ? find_file(file_or_folder) : file_or_folder));
 }
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
@@ -340,12 +389,19 @@ size_t Tokenizer::encode_ids(std::string_view text, const EncodeOptions& options
 }
 
 std::string Tokenizer::decode(const std::vector<TokenId>& ids, bool skip_special_tokens) const {
-  std::string text;
+  const Pipeline& pipeline = *impl_->pipeline;
+  std::vector<std::string> tokens;
   for (TokenId id : ids) {
-    std::string_view token = impl_->pipeline->id_to_token(id);
-    if (token.empty() || (skip_special_tokens && impl_->pipeline->added.is_special(token))) continue;
-    if (!text.empty()) text += ' ';
-    text += token;
+    if (!pipeline.added.by_id(id) && !pipeline.model->vocabulary().contains(id)) continue;
+    std::string_view token = pipeline.id_to_token(id);
+    if (skip_special_tokens && pipeline.added.is_special(token)) continue;
+    tokens.emplace_back(token);
+  }
+  if (pipeline.decoder) pipeline.decoder->apply(tokens);
+  std::string text;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0 && !pipeline.decoder) text += ' ';
+    text += tokens[i];
   }
   return text;
 }

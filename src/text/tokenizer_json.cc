@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -124,6 +125,15 @@ class Field {
   std::string_view source_;
 };
 
+// The parser copies the text; the fields' strings point into the copy and end with the parser.
+dom::element parse(dom::parser& parser, std::string_view json, std::string_view source) {
+  dom::element root;
+  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) {
+    throw Error(ErrorCode::corrupted, std::string(source) + ": not valid JSON: " + simdjson::error_message(error));
+  }
+  return root;
+}
+
 void check_depth(const Field& field, int depth) {
   if (depth > kDepthMax) field.fail(ErrorCode::unsupported, "is nested deeper than " + std::to_string(kDepthMax));
 }
@@ -142,21 +152,8 @@ Regex read_regex(const Field& field) {
 }
 
 std::string decode_base64(const Field& field) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string_view text = field.string();
-  while (text.ends_with('=')) text.remove_suffix(1);
   std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : text) {
-    size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos) field.fail(ErrorCode::corrupted, "is not base64");
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> count & 0xFF);
-  }
+  if (!append_base64_bytes(field.string(), out)) field.fail(ErrorCode::corrupted, "is not base64");
   return out;
 }
 
@@ -179,6 +176,13 @@ char32_t read_character(const Field& field) {
   char32_t c = text.empty() ? 0 : next_code_point(text, end);
   if (text.empty() || end != text.size()) field.fail(ErrorCode::corrupted, "is not one character");
   return c;
+}
+
+std::unique_ptr<ReplaceNormalizer> read_replace(const Field& field) {
+  Field pattern = field.get("pattern");
+  std::string content(field.get("content").string());
+  if (auto text = pattern.find("String")) return ReplaceNormalizer::of_string(text->string(), content);
+  return std::make_unique<ReplaceNormalizer>(read_regex(pattern), content);
 }
 
 std::unique_ptr<Normalizer> read_normalizer(const Field& field, int depth) {
@@ -209,12 +213,7 @@ std::unique_ptr<Normalizer> read_normalizer(const Field& field, int depth) {
   if (type == "Strip" || type == "StripNormalizer") {
     return std::make_unique<StripNormalizer>(field.get("strip_left").boolean(), field.get("strip_right").boolean());
   }
-  if (type == "Replace") {
-    Field pattern = field.get("pattern");
-    std::string content(field.get("content").string());
-    if (auto text = pattern.find("String")) return ReplaceNormalizer::of_string(text->string(), content);
-    return std::make_unique<ReplaceNormalizer>(read_regex(pattern), content);
-  }
+  if (type == "Replace") return read_replace(field);
   if (type == "Precompiled") {
     Field map = field.get("precompiled_charsmap");
     return std::make_unique<PrecompiledNormalizer>(Charsmap(decode_base64(map), where(map)));
@@ -344,6 +343,42 @@ std::unique_ptr<PostProcessor> read_post_processor(const Field& field, int depth
   field.unknown_type();
 }
 
+std::unique_ptr<Decoder> read_decoder(const Field& field, int depth) {
+  check_depth(field, depth);
+  std::string_view type = field.type();
+  if (type == "Sequence") {
+    std::vector<std::unique_ptr<Decoder>> steps;
+    for (const Field& item : field.get("decoders").items()) steps.push_back(read_decoder(item, depth + 1));
+    return std::make_unique<DecoderSequence>(std::move(steps));
+  }
+  if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();
+  if (type == "ByteFallback") return std::make_unique<ByteFallbackDecoder>();
+  if (type == "Fuse") return std::make_unique<FuseDecoder>();
+  if (type == "WordPiece") {
+    return std::make_unique<WordPieceDecoder>(field.string_or("prefix", "##"), field.boolean_or("cleanup", true));
+  }
+  if (type == "BPEDecoder") return std::make_unique<BpeDecoder>(field.string_or("suffix", "</w>"));
+  if (type == "Metaspace") {
+    std::string mark;
+    base::append_utf8(mark, read_character(field.get("replacement")));
+    bool never = field.string_or("prepend_scheme", "always") == "never" || !field.boolean_or("add_prefix_space", true);
+    return std::make_unique<MetaspaceDecoder>(mark, !never);
+  }
+  if (type == "Strip") {
+    constexpr uint64_t kCountMax = uint64_t{1} << 31;
+    return std::make_unique<StripDecoder>(read_character(field.get("content")),
+                                          field.get("start").unsigned_integer(kCountMax),
+                                          field.get("stop").unsigned_integer(kCountMax));
+  }
+  if (type == "Replace") return std::make_unique<ReplaceDecoder>(read_replace(field));
+  if (type == "CTC") {
+    return std::make_unique<CtcDecoder>(field.string_or("pad_token", "<pad>"),
+                                        field.string_or("word_delimiter_token", "|"),
+                                        field.boolean_or("cleanup", true));
+  }
+  field.unknown_type();
+}
+
 Vocabulary read_vocabulary(const Field& field) {
   Vocabulary vocabulary;
   dom::object object = field.object();
@@ -385,10 +420,11 @@ std::unique_ptr<Model> read_bpe(const Field& field) {
     if (item.get(line) == simdjson::SUCCESS) {
       size_t space = line.find(' ');
       if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) fail();
-      merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+      merges.push_back({line.substr(0, space), line.substr(space + 1), static_cast<uint32_t>(rank)});
     } else if (item.get(pair) == simdjson::SUCCESS && pair.size() == 2) {
       Bpe::Merge merge;
-      if (pair.at(0).get(merge.first) != simdjson::SUCCESS || pair.at(1).get(merge.second) != simdjson::SUCCESS) fail();
+      merge.rank = static_cast<uint32_t>(rank);
+      if (pair.at(0).get(merge.left) != simdjson::SUCCESS || pair.at(1).get(merge.right) != simdjson::SUCCESS) fail();
       merges.push_back(merge);
     } else {
       fail();
@@ -495,19 +531,63 @@ std::unique_ptr<Model> read_model(const Field& field) {
 
 }  // namespace
 
+bool append_base64_bytes(std::string_view text, std::string& out) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const std::array<int8_t, 256> values = [&] {
+    std::array<int8_t, 256> table{};
+    table.fill(-1);
+    for (size_t i = 0; i < kAlphabet.size(); ++i) {
+      table[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
+    }
+    return table;
+  }();
+  while (text.ends_with('=')) text.remove_suffix(1);
+  uint32_t bits = 0;
+  int count = 0;
+  for (char c : text) {
+    int value = values[static_cast<unsigned char>(c)];
+    if (value < 0) return false;
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    out += static_cast<char>(bits >> count & 0xFF);
+  }
+  return true;
+}
+
+bool is_tokenizer_json(std::string_view json, std::string_view source) {
+  dom::parser parser;
+  Field file(parse(parser, json, source), "", source);
+  auto model = file.find("model");
+  return model && model->value().is_object();
+}
+
+VocabularyFileOptions read_tokenizer_config(std::string_view json, std::string_view source) {
+  dom::parser parser;
+  Field file(parse(parser, json, source), "", source);
+  VocabularyFileOptions options;
+  options.lowercase = file.boolean_or("do_lower_case", options.lowercase);
+  options.space_ideographs = file.boolean_or("tokenize_chinese_chars", options.space_ideographs);
+  options.add_prefix_space = file.boolean_or("add_prefix_space", options.add_prefix_space);
+  if (auto strip = file.find("strip_accents")) options.strip_accents = strip->boolean();
+  return options;
+}
+
+Vocabulary read_vocabulary_json(std::string_view json, std::string_view source) {
+  dom::parser parser;
+  return read_vocabulary(Field(parse(parser, json, source), "", source));
+}
+
 std::unique_ptr<Pipeline> read_tokenizer_json(std::string_view json, std::string_view source) {
   dom::parser parser;
-  dom::element root;
-  // parse() copies into a padded buffer; the strings of the fields point into the parser and end with this function.
-  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) {
-    throw Error(ErrorCode::corrupted, std::string(source) + ": not valid JSON: " + simdjson::error_message(error));
-  }
-  Field file(root, "", source);
+  Field file(parse(parser, json, source), "", source);
   auto pipeline = std::make_unique<Pipeline>();
   pipeline->model = read_model(file.get("model"));
   if (auto field = file.find("normalizer")) pipeline->normalizer = read_normalizer(*field, 0);
   if (auto field = file.find("pre_tokenizer")) pipeline->pre_tokenizer = read_pre_tokenizer(*field, 0);
   if (auto field = file.find("post_processor")) pipeline->post_processor = read_post_processor(*field, 0);
+  if (auto field = file.find("decoder")) pipeline->decoder = read_decoder(*field, 0);
   pipeline->needs_alignment = pipeline->pre_tokenizer && pipeline->pre_tokenizer->needs_alignment();
   std::vector<AddedToken> added;
   if (auto list = file.find("added_tokens")) {
