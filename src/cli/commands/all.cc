@@ -3,6 +3,10 @@
 namespace sextant::cli {
 
 void add_all_commands(CLI::App& app, Context& context) {
+  add_index(app, context);
+  add_search(app, context);
+  add_demo(app, context);
+  add_embed(app, context);
   add_similarity(app, context);
   add_nearest(app, context);
   add_analogy(app, context);

@@ -1,0 +1,113 @@
+// sextant embed: texts into vectors, from arguments, files or folders into files or onto stdout.
+#include <algorithm>
+
+#include "cli/commands/all.h"
+#include "engine/embed_stream.h"
+
+namespace sextant::cli {
+namespace {
+
+struct Options {
+  engine::SourceOptions source;
+  std::string model, output, calibration, prompt, prompt_name;
+  std::string precision = "float32";
+  std::string on_overflow = "truncate";
+  size_t dim = 0;
+  size_t max_length = 0;
+  bool no_normalize = false;
+};
+
+constexpr size_t kTruncationsShownMax = 20;
+
+std::string prompt_named(const Embedder& model, const std::string& name) {
+  std::string known;
+  for (const auto& [key, prompt] : model.prompts()) {
+    if (key == name) return prompt;
+    known += (known.empty() ? "" : ", ") + key;
+  }
+  throw Error(ErrorCode::invalid_argument, fmt::format("model '{}' has no prompt '{}'; it has {}", model.name(), name,
+                                                       known.empty() ? "none" : known));
+}
+
+void print_notes(const engine::EmbedStreamReport& report, const engine::EmbedStreamOptions& stream,
+                 const Context& context) {
+  for (size_t i = 0; i < std::min(report.skipped.size(), kTruncationsShownMax); ++i) {
+    context.note("Skipped {}: {}", report.skipped[i].path, report.skipped[i].reason);
+  }
+  if (report.skipped.size() > kTruncationsShownMax) {
+    context.note("Skipped {} more", report.skipped.size() - kTruncationsShownMax);
+  }
+  for (size_t i = 0; i < std::min(report.truncated.size(), kTruncationsShownMax); ++i) {
+    const auto& cut = report.truncated[i];
+    context.note("Truncated {} (item {}): {} tokens dropped", cut.name, cut.item, cut.tokens_dropped);
+  }
+  if (report.truncated_count > 0) {
+    context.note("{} of {} items were truncated, {} tokens dropped in all (--on-overflow error stops, chunk keeps all)",
+                 report.truncated_count, report.item_count, report.tokens_dropped);
+  }
+  if (report.empty_count > 0) {
+    context.note("{} vectors are all zeros: the model knows no token of their texts", report.empty_count);
+  }
+  if (engine::needs_ranges(stream.precision)) {
+    context.note("The ranges of {} are those of {}", engine::name(stream.precision),
+                 stream.calibration.empty() ? fmt::format("the {} vectors of this input", report.row_count)
+                                            : stream.calibration);
+  }
+  if (!stream.output.empty() && stream.output != "-") {
+    context.note("Wrote {} vectors of {} items to {}{}", report.row_count, report.item_count, stream.output,
+                 report.items_output.empty() ? "" : ", the item of each to " + report.items_output);
+  }
+}
+
+}  // namespace
+
+void add_embed(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("embed", "Turn texts into vectors");
+  command->add_option("TEXT", options->source.texts, "Texts");
+  command->add_option("--input,-i", options->source.input,
+                      "A file of lines, JSON lines (.jsonl) or CSV (.csv .tsv), plain or .zst; a folder of .txt .md "
+                      ".html; - for lines from stdin");
+  command->add_option("--field", options->source.field, "The field of JSON lines; text where not given");
+  command->add_option("--column", options->source.column,
+                      "The column of CSV, by name or number from 0; text, or the only one, where not given");
+  command->add_option("--output,-o", options->output,
+                      "F.npy, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
+  auto* name = command->add_option("--prompt-name", options->prompt_name, "A prompt of the model's config");
+  command->add_option("--prompt", options->prompt, "Text written before each text, as it is")->excludes(name);
+  command->add_option("--dim", options->dim, "Keep the first so many components and normalise again (Matryoshka)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--precision", options->precision, "float32, int8, uint8, binary or ubinary")
+      ->capture_default_str();
+  command->add_option("--calibration", options->calibration,
+                      "Vectors (.npy) that give int8 and uint8 their ranges; else the whole input does, in two passes");
+  command->add_flag("--no-normalize", options->no_normalize, "Leave the vectors' lengths as they are");
+  command
+      ->add_option("--max-length", options->max_length, "Most tokens of a text; the model's own limit when not given")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--on-overflow", options->on_overflow,
+                   "Texts over the limit: truncate them, stop with an error, or chunk them into several vectors")
+      ->capture_default_str();
+  add_model_option(*command, options->model);
+  add_common_options(*command, context, Common::threads);
+  command->callback([options, &context] {
+    engine::EmbedStreamOptions stream;
+    stream.precision = engine::parse_precision(options->precision);
+    stream.on_overflow = engine::parse_on_overflow(options->on_overflow);
+    stream.output = options->output;
+    stream.calibration = options->calibration;
+    stream.thread_count = context.thread_count;
+    stream.embed.dim = options->dim;
+    stream.embed.normalize = !options->no_normalize;
+    stream.embed.max_length = options->max_length;
+    auto source = engine::open_text_source(options->source);
+    auto model = Embedder::load(options->model);
+    stream.embed.prompt = options->prompt_name.empty() ? options->prompt : prompt_named(*model, options->prompt_name);
+    auto progress = context.progress();
+    engine::EmbedStreamReport report = engine::embed_stream(*model, *source, stream, progress.get());
+    print_notes(report, stream, context);
+  });
+}
+
+}  // namespace sextant::cli
