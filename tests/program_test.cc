@@ -100,7 +100,7 @@ TEST(Program, QuietDropsNotesAndJsonIsForPrograms) {
 
 TEST(Program, TokenizePrintsAnObjectForEachLineOfEachForm) {
   const std::string input = "\"Dripping tap\"\n{\"a\": \"tap\", \"b\": \"pipe\"}\nplain text\n{\"text\": \"x\"}\n";
-  Outcome outcome = run_sextant({"tokenize"}, input);
+  Outcome outcome = run_sextant({"tokenize", "--no-special-tokens"}, input);
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 4);
   EXPECT_THAT(outcome.out, HasSubstr("{\"text\": \"Dripping tap\", \"ids\": ["));

@@ -37,9 +37,7 @@ class Random {
   }
 
   // Uniform in [0, bound). REQUIRES: bound > 0. The bias is below 2^-32 for every bound under 2^32.
-  uint64_t below(uint64_t bound) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
-  }
+  uint64_t below(uint64_t bound) { return static_cast<uint64_t>((static_cast<Wide>(next()) * bound) >> 64); }
 
   // Uniform in [0, 1), 53 bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
@@ -60,6 +58,7 @@ class Random {
   }
 
  private:
+  __extension__ using Wide = unsigned __int128;
   uint64_t state_[4];
 };
 

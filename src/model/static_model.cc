@@ -370,10 +370,14 @@ std::vector<std::string> StaticModel::words() const {
         continue;
       }
     }
-    bool letters = !token.empty() && std::none_of(token.begin(), token.end(), [](char c) {
-      auto byte = static_cast<unsigned char>(c);
-      return byte < 0x80 && !(('a' <= (c | 0x20)) && (c | 0x20) <= 'z') && c != '-' && c != '\'';
-    });
+    bool letters = !token.empty();
+    for (size_t position = 0; position < token.size();) {
+      const char32_t c = base::decode_utf8(token, position);
+      const bool latin = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+      // Above ASCII all but symbols and pictures count as letters.
+      const bool other = c >= 0xAA && !(c >= 0x2000 && c < 0x2C00) && c < 0x1F000;
+      letters = letters && (latin || other || c == '-' || c == '\'');
+    }
     if (letters) words.push_back(std::move(token));
   }
   return words;

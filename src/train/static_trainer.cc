@@ -393,9 +393,9 @@ std::string fingerprint_of(const StaticTrainOptions& o, const std::string& token
                                  o.scale, o.sif, o.seed, fmt::join(o.phase_ends, ","));
   for (size_t s = 0; s < o.sources.size(); ++s) {
     const SourceOptions& source = o.sources[s];
-    text += fmt::format("\n{} {} {} {}{}{}{} {}", std::filesystem::path(source.path).filename().string(),
+    text += fmt::format("\n{} {} {} {}{}{}{}{} {}", std::filesystem::path(source.path).filename().string(),
                         survey.pair_counts[s], fmt::join(source.weights, ","), source.text.title, source.text.heading,
-                        source.text.neighbour, source.text.halves, source.text.keep);
+                        source.text.neighbour, source.text.halves, source.text.words, source.text.keep);
   }
   return base::hash128_hex(text + base::hash128_hex(tokenizer));
 }

@@ -12,6 +12,7 @@ constexpr size_t kParagraphWordsMin = 12;
 constexpr size_t kPassageWordsMax = 120;
 constexpr size_t kSentenceWordsMin = 6;
 constexpr size_t kSentenceWordsMax = 60;
+constexpr size_t kWordLettersMin = 4;
 
 // In [0, 1), from the text alone.
 double chance(std::string_view text) { return static_cast<double>(base::hash64(text) >> 11) * 0x1p-53; }
@@ -42,6 +43,27 @@ std::string first_words(const std::string& text, size_t words_max) {
     ++position;
   }
   return text.substr(0, position - 1);
+}
+
+// One word of at least kWordLettersMin letters and the sentence without it; false where the sentence has none. Which
+// word depends on the sentence alone.
+bool take_word(const std::string& sentence, std::string& word, std::string& rest) {
+  std::vector<std::pair<size_t, size_t>> words;
+  for (size_t begin = 0; begin < sentence.size();) {
+    auto is_letter = [&](size_t i) {
+      auto c = static_cast<unsigned char>(sentence[i]);
+      return c >= 0x80 || (c | 0x20) - 'a' < 26u;
+    };
+    size_t end = begin;
+    while (end < sentence.size() && is_letter(end)) ++end;
+    if (end - begin >= kWordLettersMin) words.emplace_back(begin, end);
+    begin = std::max(end, begin + 1);
+  }
+  if (words.empty()) return false;
+  auto [begin, end] = words[base::hash64(sentence, 7) % words.size()];
+  word = sentence.substr(begin, end - begin);
+  rest = sentence.substr(0, begin) + sentence.substr(end);
+  return true;
 }
 
 // The length of one of these at the start of TEXT, or 0.
@@ -106,7 +128,7 @@ void pairs_of_document(std::string_view raw_title, std::string_view text, const 
       emit(title, first_words(paragraphs[1 + other], kPassageWordsMax));
     }
   }
-  if (!options.neighbour && !options.halves) return;
+  if (!options.neighbour && !options.halves && !options.words) return;
   for (const std::string& paragraph : paragraphs) {
     std::vector<std::string> sentences = sentences_of(paragraph);
     std::erase_if(sentences, [](const std::string& sentence) {
@@ -115,6 +137,11 @@ void pairs_of_document(std::string_view raw_title, std::string_view text, const 
     });
     for (size_t i = 0; options.neighbour && i + 1 < sentences.size(); ++i) {
       if (chance(sentences[i]) < options.keep) emit(sentences[i], sentences[i + 1]);
+    }
+    std::string word, rest;
+    for (const std::string& sentence : sentences) {
+      if (!options.words || chance("word of " + sentence) >= options.keep) continue;
+      if (take_word(sentence, word, rest)) emit(word, rest);
     }
     if (options.halves && sentences.size() >= 4 && chance(paragraph) < options.keep) {
       std::string first, second;

@@ -5,7 +5,9 @@
 //   heading    "title: heading" -> the paragraph below it
 //   neighbour  a sentence -> the next one of its paragraph (6 to 60 words each)
 //   halves     first half of a paragraph's sentences -> second half
-// Of neighbours and halves a share KEEP is taken; which ones depends on the text alone.
+//   words      a word of four letters or more -> the rest of its sentence; words that fit the same places come to lie
+//              near each other, as in word2vec (Mikolov et al. 2013), which sentence pairs alone do not teach
+// Of neighbours, halves and words a share KEEP is taken; which ones depends on the text alone.
 #pragma once
 
 #include <functional>
@@ -20,6 +22,7 @@ struct TextPairOptions {
   bool heading = true;
   bool neighbour = true;
   bool halves = true;
+  bool words = false;
   double keep = 0.25;
 };
 

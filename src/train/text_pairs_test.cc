@@ -51,6 +51,13 @@ TEST(TextPairs, NeighboursAndHalvesFollowTheSentencesOfAParagraph) {
   EXPECT_TRUE(pairs("", text, neighbours).empty());
 }
 
+TEST(TextPairs, AWordLeadsToTheRestOfItsSentence) {
+  TextPairOptions only{
+      .title = false, .heading = false, .neighbour = false, .halves = false, .words = true, .keep = 1.0};
+  auto found = pairs("", "It is as if on an old mat by a big red fox we sat in the sun, purring.", only);
+  EXPECT_THAT(found, ElementsAre(Pair("purring", "It is as if on an old mat by a big red fox we sat in the sun, .")));
+}
+
 TEST(TextPairs, SentencesEndBeforeACapitalADigitOrAnOpeningQuote) {
   EXPECT_THAT(sentences_of("He left at 3 p.m. and came back. \"Why?\" she asked. 12 men saw it. e.g. this"),
               ElementsAre("He left at 3 p.m. and came back.", "\"Why?\" she asked.", "12 men saw it. e.g. this"));

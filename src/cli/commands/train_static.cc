@@ -29,7 +29,7 @@ struct Options {
 };
 
 void set_kinds(train::TextPairOptions& text, const std::vector<std::string>& kinds) {
-  text.title = text.heading = text.neighbour = text.halves = false;
+  text.title = text.heading = text.neighbour = text.halves = text.words = false;
   for (const std::string& kind : kinds) {
     if (kind == "title") {
       text.title = true;
@@ -39,9 +39,11 @@ void set_kinds(train::TextPairOptions& text, const std::vector<std::string>& kin
       text.neighbour = true;
     } else if (kind == "halves") {
       text.halves = true;
+    } else if (kind == "words") {
+      text.words = true;
     } else {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("kind '{}' is unknown; expected title, heading, neighbour or halves", kind));
+                  fmt::format("kind '{}' is unknown; expected title, heading, neighbour, halves or words", kind));
     }
   }
 }
@@ -185,8 +187,9 @@ void add_train_static(CLI::App& train, Context& context) {
   command->add_option(
       "--text", options->texts,
       "FILE[:WEIGHT] of JSON lines {\"title\", \"text\"}; pairs derive from titles, headings, neighbours");
-  command->add_option("--kinds", options->kinds, "Which pairs --text gives")->capture_default_str();
-  command->add_option("--keep", options->keep, "Share of the neighbours and halves of --text that is used")
+  command->add_option("--kinds", options->kinds, "Which pairs --text gives; there is words, too")
+      ->capture_default_str();
+  command->add_option("--keep", options->keep, "Share of the neighbours, halves and words of --text that is used")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command->add_option("--config", options->config, "A recipe file in JSON instead of, or beside, these flags");
