@@ -72,8 +72,8 @@ void trim_offsets(Encoding& encoding, const std::vector<std::string_view>& texts
     int sequence = encoding.sequence_ids[i];
     if (sequence < 0) continue;
     std::string_view text = texts[static_cast<size_t>(sequence)];
-    // A space that add_prefix_space put there is not in the text.
-    if (leading > 0 && (i == 0 || offset.begin == 0) && add_prefix_space) --leading;
+    // One space before the first word may be what add_prefix_space put there; several are the text's own.
+    if (leading == 1 && (i == 0 || offset.begin == 0) && add_prefix_space) leading = 0;
     for (; leading > 0 && offset.begin < offset.end; --leading) {
       offset.begin += static_cast<uint32_t>(utf8_size_of_lead(text[offset.begin]));
     }
