@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/utf8.h"
 #include "sextant/error.h"
 #include "sextant/tokenizer.h"
 
@@ -233,6 +235,135 @@ TEST(GoldenTokenizers, EveryRecordedStringComesOutTheSame) {
               all_pairs.exact, all_pairs.count);
   if (only == nullptr) {
     EXPECT_EQ(tokenizer_count, 46u);
+  }
+}
+
+// The older kinds of file, made of the recorded tokenizer.json files: the same strings must come out the same.
+class ConvertedFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    golden_ = golden_folder();
+    if (golden_.empty()) GTEST_SKIP() << "no recorded tokenizer outputs in " << SEXTANT_SHARED_DIR << "/golden";
+  }
+  dom::element read(const std::string& name) { return parser_.load((golden_ / name / "tokenizer.json").string()); }
+  void write(const std::string& name, const std::string& bytes) {
+    base::write_file_atomically(folder_.path() / name, bytes);
+  }
+  // Tokens by id.
+  std::vector<std::string> vocabulary(const dom::element& file) {
+    std::vector<std::string> tokens;
+    for (auto [token, id] : file["model"]["vocab"].get_object()) {
+      auto index = static_cast<size_t>(uint64_t(id));
+      if (index >= tokens.size()) tokens.resize(index + 1);
+      tokens[index] = token;
+    }
+    return tokens;
+  }
+  void expect_exact(const std::string& name, const std::string& file) {
+    Tokenizer tokenizer = Tokenizer::load(folder_.path() / file);
+    size_t shown_count = 3;
+    Tally tally = run_lines(
+        golden_ / name / "single.jsonl", [&](const dom::element& golden) { return check_single(tokenizer, golden); },
+        shown_count);
+    EXPECT_EQ(tally.exact, 450u) << name << " as " << file;
+  }
+  fs::path golden_;
+  dom::parser parser_;
+  base::TemporaryFolder folder_;
+};
+
+TEST_F(ConvertedFiles, VocabTxtGivesTheRecordedIds) {
+  std::string lines;
+  for (const std::string& token : vocabulary(read("all-MiniLM-L6-v2"))) lines += token + "\n";
+  write("vocab.txt", lines);
+  expect_exact("all-MiniLM-L6-v2", "vocab.txt");
+  lines.clear();
+  for (const std::string& token : vocabulary(read("bge-small-zh-v1.5"))) lines += token + "\n";
+  write("vocab.txt", lines);
+  write("tokenizer_config.json", R"({"do_lower_case":false})");
+  expect_exact("bge-small-zh-v1.5", "vocab.txt");
+}
+
+TEST_F(ConvertedFiles, VocabJsonWithMergesGivesTheRecordedIds) {
+  for (const char* name : {"roberta-base", "clip"}) {
+    dom::element file = read(name);
+    write("vocab.json", simdjson::minify(file["model"]["vocab"]));
+    std::string merges = "#version: 0.2\n";
+    for (dom::element merge : file["model"]["merges"].get_array()) merges += string_of(merge) + "\n";
+    write("merges.txt", merges);
+    expect_exact(name, "vocab.json");
+  }
+}
+
+TEST_F(ConvertedFiles, TiktokenRanksGiveTheRecordedIds) {
+  const char* name = "family__qwen-real-vocab";
+  std::map<char32_t, int> bytes;
+  char32_t next = 0x100;
+  for (int byte = 0; byte < 256; ++byte) {
+    bool visible = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+    bytes[visible ? static_cast<char32_t>(byte) : next++] = byte;
+  }
+  const char* kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string lines;
+  size_t rank = 0;
+  for (const std::string& token : vocabulary(read(name))) {
+    uint32_t bits = 0;
+    int count = 0;
+    for (size_t i = 0; i < token.size();) {
+      bits = bits << 8 | static_cast<uint32_t>(bytes.at(base::decode_utf8(token, i)));
+      for (count += 8; count >= 6; count -= 6) lines += kAlphabet[bits >> (count - 6) & 63];
+    }
+    if (count > 0) lines += kAlphabet[bits << (6 - count) & 63];
+    lines += count == 2 ? "==" : count == 4 ? "=" : "";
+    lines += " " + std::to_string(rank++) + "\n";
+  }
+  write("qwen.tiktoken", lines);
+  Tokenizer tokenizer = Tokenizer::load(folder_.path() / "qwen.tiktoken");
+  // The recorded tokenizer appends a token that a rank file knows nothing of.
+  std::ifstream recorded(golden_ / name / "single.jsonl");
+  size_t exact = 0;
+  for (std::string line; std::getline(recorded, line);) {
+    dom::element golden = parser_.parse(line);
+    std::vector<int64_t> expected = numbers(golden["ids_nospecial"]);
+    EXPECT_EQ(fast_ids(tokenizer, string_of(golden["text"]), {}), expected) << string_of(golden["text"]);
+    exact += widen(tokenizer.encode(string_of(golden["text"])).ids) == expected;
+  }
+  EXPECT_EQ(exact, 450u);
+}
+
+// One text as long as that may stand on one line: linear time and no more memory than is in proportion.
+TEST_F(ConvertedFiles, TenMegabytesOnOneLineAreNoTrouble) {
+  auto texts_of = [](size_t size) {
+    std::map<std::string, std::string> texts;
+    texts["no spaces"] = std::string(size, 'a');
+    texts["spaces alone"] = std::string(size, ' ');
+    std::string words;
+    while (words.size() < size) words += "un\u00E9 \u65E5\u672C drip-ping 1234567 ";
+    texts["words"] = words;
+    texts["invalid"] = std::string(size, '\xE6');
+    return texts;
+  };
+  // The slower ones at a tenth of it: what counts is that time grows with the text and no faster.
+  const std::pair<const char*, size_t> kCases[] = {{"all-MiniLM-L6-v2", 10'000'000},
+                                                   {"roberta-base", 10'000'000},
+                                                   {"t5-small", 10'000'000},
+                                                   {"family__llama3-style", 1'000'000},
+                                                   {"family__mistral-v1-real-vocab", 1'000'000},
+                                                   {"model2vec-fixtures__test-model-vocab-quantized", 1'000'000},
+                                                   {"clip", 1'000'000},
+                                                   {"spm__mistral-v1/tokenizer.model", 1'000'000},
+                                                   {"spm__text-tflite/tokenizer.model", 1'000'000}};
+  for (auto [name, size] : kCases) {
+    Tokenizer tokenizer = Tokenizer::load(golden_ / name);
+    for (const auto& [what, text] : texts_of(size)) {
+      auto start = std::chrono::steady_clock::now();
+      std::vector<TokenId> ids;
+      tokenizer.encode_ids(text, {}, ids);
+      double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      std::printf("%-50s %-14s %4zu MB, %8zu tokens in %.2f s\n", name, what.c_str(), size / 1'000'000, ids.size(),
+                  seconds);
+      EXPECT_LT(seconds, 60) << name << ", " << what;
+    }
   }
 }
 

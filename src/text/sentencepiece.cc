@@ -13,6 +13,7 @@
 namespace sextant::text {
 namespace {
 
+constexpr size_t kTokensKept = 1 << 16;  // scratch memory that a thread keeps
 constexpr float kUnknownPenalty = 10.0f;
 constexpr double kUserDefinedBonus = 0.1;
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581, what a space becomes
@@ -131,6 +132,13 @@ SentencePieceModel::SentencePieceModel(const SentencePieceSpec& spec, const std:
       throw Error(ErrorCode::corrupted, source + ": trainer_spec.byte_fallback is on, and there is no piece " + name);
     }
   }
+  TokenId mark = vocabulary_.find(kSpaceMark);
+  cuts_at_marks_ = mark >= 0 && is_type(mark, SentencePieceType::normal);
+  for (const auto& [text, id] : entries) {
+    for (size_t i = text.find(kSpaceMark, 1); i != std::string_view::npos; i = text.find(kSpaceMark, i + 1)) {
+      if (!text.substr(0, i).ends_with(kSpaceMark)) cuts_at_marks_ = false;
+    }
+  }
   trie_ = DoubleArray(std::move(entries));
   add_user_defined(spec, user_defined_);
 }
@@ -144,12 +152,39 @@ void SentencePieceModel::tokenize(std::string_view piece, std::vector<ModelToken
     tokenize_unigram(piece, found);
   }
   finish(piece, found, out);
+  if (found.capacity() > kTokensKept) found = {};
 }
 
 void SentencePieceModel::tokenize_ids(std::string_view piece, std::vector<TokenId>& out) const {
-  std::vector<ModelToken> tokens;
-  tokenize(piece, tokens);
-  for (const ModelToken& token : tokens) out.push_back(token.id);
+  thread_local std::vector<ModelToken> tokens;
+  auto append = [&](std::string_view part) {
+    tokens.clear();
+    tokenize(part, tokens);
+    for (const ModelToken& token : tokens) out.push_back(token.id);
+    if (tokens.capacity() > kTokensKept) tokens = {};
+  };
+  // Unigram scores are sums from the start of the text: a word's cut may depend on what they were rounded to.
+  if (!is_bpe_ || !cuts_at_marks_) {
+    append(piece);
+    return;
+  }
+  WordCache& cache = WordCache::of(words_owner_);
+  for (size_t begin = 0; begin < piece.size();) {
+    size_t end = begin;
+    while (piece.substr(end).starts_with(kSpaceMark)) end += kSpaceMark.size();
+    end = std::min(piece.find(kSpaceMark, end), piece.size());
+    std::string_view word = piece.substr(begin, end - begin);
+    begin = end;
+    if (word.size() > WordCache::kWordBytesMax) {
+      append(word);
+      continue;
+    }
+    WordCache::Key key = WordCache::key_of(word);
+    if (cache.find(key, out)) continue;
+    size_t first = out.size();
+    append(word);
+    cache.keep(key, out.data() + first, out.size() - first);
+  }
 }
 
 void SentencePieceModel::finish(std::string_view piece, const std::vector<ModelToken>& found,

@@ -16,6 +16,7 @@
 #include "text/double_array.h"
 #include "text/model.h"
 #include "text/normalizer.h"
+#include "text/word_cache.h"
 
 namespace sextant::text {
 
@@ -75,6 +76,9 @@ class SentencePieceModel : public Model {
   bool byte_fallback_;
   std::vector<float> scores_;
   std::vector<SentencePieceType> types_;
+  // True where no piece has a word mark (U+2581) behind another character: then merges never cross one.
+  bool cuts_at_marks_ = false;
+  uint64_t words_owner_ = WordCache::new_owner();
   DoubleArray trie_;     // of the pieces that text can match
   Vocabulary matching_;  // the same, by string
   StringMatcher user_defined_;

@@ -161,9 +161,12 @@ std::unique_ptr<Pipeline> read_vocabulary_and_merges(std::string_view json, std:
     pipeline->post_processor = classifier("<|startoftext|>", "<|endoftext|>");
   } else {
     pipeline->pre_tokenizer = std::make_unique<ByteLevelPreTokenizer>(options.add_prefix_space, true);
-    for (std::string_view token : {"<s>", "<pad>", "</s>", "<unk>"}) add_special(token);
-    add_special("<mask>", true);
-    add_special("<|endoftext|>");
+    if (vocabulary.find("<s>") >= 0) {
+      for (std::string_view token : {"<s>", "<pad>", "</s>", "<unk>"}) add_special(token);
+      add_special("<mask>", true);
+    } else {
+      add_special("<|endoftext|>");
+    }
     pipeline->post_processor = classifier("<s>", "</s>");
     if (!pipeline->post_processor) {
       pipeline->post_processor = std::make_unique<ByteLevelProcessing>(options.add_prefix_space, true);
