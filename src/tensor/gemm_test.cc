@@ -70,7 +70,7 @@ class TensorKernels : public testing::TestWithParam<simd::Tier> {
 };
 
 TEST_P(TensorKernels, TileEqualsTheReference) {
-  const Kernels& kernel = kernels_for(GetParam());
+  const Kernels& kernel = tensor::kernels_for(GetParam());
   for (size_t k : {1, 2, 63, 256}) {
     std::vector<float> a = random_floats(k * kernel.mr, 7), b = random_floats(k * kernel.nr, 8);
     std::vector<float> c(kernel.mr * kernel.nr, 1.0f);
@@ -86,7 +86,7 @@ TEST_P(TensorKernels, TileEqualsTheReference) {
 }
 
 TEST_P(TensorKernels, ExponentialsAreWithinAFewUnitsOfTheLastPlace) {
-  const Kernels& kernel = kernels_for(GetParam());
+  const Kernels& kernel = tensor::kernels_for(GetParam());
   for (size_t n : {1, 7, 8, 9, 16, 31, 1000}) {
     std::vector<float> in(n), out(n, -1.0f);
     for (size_t i = 0; i < n; ++i) in[i] = -2.0f + 3.0f * static_cast<float>(i) / static_cast<float>(n);
@@ -103,7 +103,7 @@ TEST_P(TensorKernels, ExponentialsAreWithinAFewUnitsOfTheLastPlace) {
 }
 
 TEST_P(TensorKernels, AnExcludedEntryAddsNothingToTheSum) {
-  const Kernels& kernel = kernels_for(GetParam());
+  const Kernels& kernel = tensor::kernels_for(GetParam());
   float values[3] = {0.5f, -1e4f, 0.25f};
   float sum = kernel.exp_sum(values, values, 3, 20.0f, 1.0f);
   EXPECT_NEAR(sum, std::exp(-10.0) + std::exp(-15.0), 1e-9);
@@ -112,7 +112,7 @@ TEST_P(TensorKernels, AnExcludedEntryAddsNothingToTheSum) {
 
 INSTANTIATE_TEST_SUITE_P(Tiers, TensorKernels,
                          testing::Values(simd::Tier::scalar, simd::Tier::avx2, simd::Tier::avx512),
-                         [](const auto& info) { return std::string(simd::name(info.param)); });
+                         [](const auto& tier) { return std::string(simd::name(tier.param)); });
 
 }  // namespace
 }  // namespace sextant::tensor
