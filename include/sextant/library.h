@@ -26,7 +26,11 @@ namespace sextant {
 struct LibraryOptions {
   size_t chunk_tokens_max = 0;  // a passage with its title and headings; 0: 256, or the model's limit if lower
   size_t overlap_tokens = 32;   // repeated from the passage before; at most half of a passage
-  size_t thread_count = 0;      // 0: all processors
+  // Each passage is searched by windows of a sentence or two: a window's row is the mean of its own vector and the
+  // passage's, so that one telling sentence is not drowned by its neighbours, nor understood without them. 0: one row a
+  // passage, its own vector. docs/library-search.md has what this was measured to give.
+  size_t window_tokens = 24;
+  size_t thread_count = 0;                       // 0: all processors
   uint64_t file_bytes_max = uint64_t{64} << 20;  // larger files are skipped, and named
   // Told how many files of how many are done; called from the building thread.
   std::function<void(uint64_t done, uint64_t total)> progress = {};
@@ -40,12 +44,13 @@ struct LibraryReport {
   };
   uint64_t document_count = 0;
   uint64_t passage_count = 0;
+  uint64_t window_count = 0;
   uint64_t token_count = 0;      // embedded, titles and overlaps included
   uint64_t source_bytes = 0;     // of the files that became documents
   uint64_t library_bytes = 0;    // of the file written
   uint64_t replaced_count = 0;   // invalid UTF-8 sequences that became U+FFFD
   uint64_t truncated_count = 0;  // passages that the model cut off nevertheless
-  uint64_t empty_count = 0;      // passages without a token that the model knows; no search finds them
+  uint64_t empty_count = 0;      // windows without a token that the model knows; no search finds them
   std::vector<Skipped> skipped;
 };
 
@@ -56,7 +61,7 @@ struct SearchOptions {
 
 struct Hit {
   size_t rank = 0;      // from 1
-  float score = 0;      // cosine, higher is nearer
+  float score = 0;      // mean of the cosines of window and passage, higher is nearer
   size_t document = 0;  // index into the library
   std::string path;     // relative to the folder that was indexed
   std::string title;
@@ -64,6 +69,8 @@ struct Hit {
   std::string passage;  // bytes [begin, end) of the document's text
   size_t begin = 0;
   size_t end = 0;
+  size_t match_begin = 0;  // the window that was nearest: bytes of the document's text within [begin, end)
+  size_t match_end = 0;
 };
 
 struct SearchResult {
@@ -93,6 +100,7 @@ class Library {
 
   size_t document_count() const;
   size_t passage_count() const;
+  size_t window_count() const;  // what a query is compared with
   size_t dim() const;
   const std::string& model_name() const;
   const std::string& model_hash() const;

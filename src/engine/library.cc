@@ -24,6 +24,7 @@ using engine::DocumentRecord;
 using engine::LibraryContents;
 using engine::PassageRecord;
 using engine::StringRange;
+using engine::WindowRecord;
 
 constexpr size_t kChunkTokensDefault = 256;
 // Documents that are cut and embedded together: enough to keep the threads busy, few enough to hold in memory.
@@ -59,7 +60,12 @@ class Builder {
       throw Error(ErrorCode::invalid_argument, fmt::format("passages of {} tokens, but model '{}' takes at most {}",
                                                            tokens_max, model.name(), model.max_length()));
     }
-    meta_ = {model.name(), model.hash(), model.dim(), tokens_max, std::min(options.overlap_tokens, tokens_max / 2)};
+    meta_.model_name = model.name();
+    meta_.model_hash = model.hash();
+    meta_.dim = model.dim();
+    meta_.chunk_tokens_max = tokens_max;
+    meta_.overlap_tokens = std::min(options.overlap_tokens, tokens_max / 2);
+    meta_.window_tokens = options.window_tokens;
     // The prompt takes its share of every passage.
     std::vector<TokenId> ids;
     if (!embed_options_.prompt.empty()) {
@@ -67,7 +73,13 @@ class Builder {
     }
     text::ChunkOptions chunk{tokens_max - std::min(tokens_max, ids.size()), 0};
     chunk.overlap_tokens = std::min<size_t>(meta_.overlap_tokens, chunk.tokens_max / 2);
-    for (size_t i = 0; i < pool_.thread_count(); ++i) chunkers_.emplace_back(model.tokenizer(), chunk);
+    // A window as long as the passage would only repeat it.
+    text::ChunkOptions window{
+        std::min(options.window_tokens + model.tokenizer().special_token_count(), chunk.tokens_max), 0};
+    for (size_t i = 0; i < pool_.thread_count(); ++i) {
+      chunkers_.emplace_back(model.tokenizer(), chunk);
+      if (options.window_tokens > 0) window_chunkers_.emplace_back(model.tokenizer(), window);
+    }
   }
 
   void add(std::vector<io::Document>& batch) {
@@ -75,6 +87,7 @@ class Builder {
       std::vector<engine::DocumentSection> sections;
       std::vector<std::string> contexts;
       std::vector<text::Chunk> chunks;
+      std::vector<std::vector<text::Chunk>> windows;  // of each chunk, in bytes of the document's text
     };
     std::vector<Cut> cuts(batch.size());
     pool_.parallel_for(batch.size(), [&](size_t i, size_t thread) {
@@ -88,25 +101,40 @@ class Builder {
         sections.push_back({cut.sections[s].begin, cut.sections[s].end, cut.contexts[s]});
       }
       cut.chunks = chunkers_[thread].chunk(batch[i].text, sections);
+      for (const text::Chunk& chunk : cut.chunks) {
+        text::Section whole{chunk.begin, chunk.end, {}};
+        cut.windows.emplace_back();
+        if (!window_chunkers_.empty()) cut.windows.back() = window_chunkers_[thread].chunk(batch[i].text, {&whole, 1});
+        if (cut.windows.back().empty()) cut.windows.back().push_back(chunk);
+      }
     });
-    std::vector<std::string> texts;
+    std::vector<std::string> passages;
+    std::vector<std::string_view> windows;
+    std::vector<size_t> passage_of;  // of each window, an index into `passages`
     for (size_t i = 0; i < batch.size(); ++i) {
-      append_document(batch[i], cuts[i].sections, cuts[i].chunks);
-      for (const text::Chunk& chunk : cuts[i].chunks) {
-        texts.push_back(
-            text::with_context(cuts[i].contexts[chunk.section],
-                               std::string_view(batch[i].text).substr(chunk.begin, chunk.end - chunk.begin)));
+      const std::string_view text = batch[i].text;
+      append_document(batch[i], cuts[i].sections, cuts[i].chunks, cuts[i].windows);
+      for (size_t c = 0; c < cuts[i].chunks.size(); ++c) {
+        const text::Chunk& chunk = cuts[i].chunks[c];
+        for (const text::Chunk& window : cuts[i].windows[c]) {
+          windows.push_back(text.substr(window.begin, window.end - window.begin));
+          passage_of.push_back(passages.size());
+        }
+        passages.push_back(
+            text::with_context(cuts[i].contexts[chunk.section], text.substr(chunk.begin, chunk.end - chunk.begin)));
       }
     }
-    embed(texts);
+    append_rows(embed(std::vector<std::string_view>(passages.begin(), passages.end())),
+                window_chunkers_.empty() ? std::vector<float>() : embed(windows), passage_of);
     batch.clear();
   }
 
   LibraryReport finish(const std::string& output) {
-    LibraryContents contents{meta_, strings_, documents_, passages_, vectors_};
+    LibraryContents contents{meta_, strings_, documents_, passages_, windows_, vectors_};
     report_.library_bytes = engine::write_library(output, contents);
     report_.document_count = documents_.size();
     report_.passage_count = passages_.size();
+    report_.window_count = windows_.size();
     return std::move(report_);
   }
 
@@ -118,7 +146,7 @@ class Builder {
   }
 
   void append_document(const io::Document& document, const std::vector<engine::DocumentSection>& sections,
-                       const std::vector<text::Chunk>& chunks) {
+                       const std::vector<text::Chunk>& chunks, const std::vector<std::vector<text::Chunk>>& windows) {
     DocumentRecord record;
     record.path = store(document.path);
     record.title = store(document.title);
@@ -127,7 +155,10 @@ class Builder {
     StringRange heading;
     for (size_t i = 0; i < chunks.size(); ++i) {
       if (i == 0 || chunks[i].section != chunks[i - 1].section) heading = store(sections[chunks[i].section].headings);
-      passages_.push_back({chunks[i].begin, chunks[i].end, heading});
+      PassageRecord passage{chunks[i].begin, chunks[i].end, heading, windows_.size(), 0};
+      for (const text::Chunk& window : windows[i]) windows_.push_back({window.begin, window.end});
+      passage.window_end = windows_.size();
+      passages_.push_back(passage);
     }
     record.passage_end = passages_.size();
     documents_.push_back(record);
@@ -135,30 +166,40 @@ class Builder {
     report_.replaced_count += document.replaced_count;
   }
 
-  void embed(const std::vector<std::string>& texts) {
+  // The vectors [texts.size(), dim]; zeros where the model knows no token.
+  std::vector<float> embed(const std::vector<std::string_view>& texts) {
     const size_t dim = model_.dim();
-    size_t first = vectors_.size();
-    vectors_.resize(first + texts.size() * dim);
-    size_t slices = (texts.size() + kEmbedSlice - 1) / kEmbedSlice;
+    std::vector<float> vectors(texts.size() * dim);
+    const size_t slices = (texts.size() + kEmbedSlice - 1) / kEmbedSlice;
     std::vector<EmbedReport> reports(slices);
     pool_.parallel_for(slices, [&](size_t slice, size_t) {
       size_t begin = slice * kEmbedSlice;
       size_t end = std::min(texts.size(), begin + kEmbedSlice);
-      std::vector<std::string_view> views(texts.begin() + static_cast<std::ptrdiff_t>(begin),
-                                          texts.begin() + static_cast<std::ptrdiff_t>(end));
-      model_.embed(views, embed_options_, std::span(vectors_).subspan(first + begin * dim, (end - begin) * dim),
-                   &reports[slice]);
+      model_.embed(std::span(texts).subspan(begin, end - begin), embed_options_,
+                   std::span(vectors).subspan(begin * dim, (end - begin) * dim), &reports[slice]);
     });
-    for (size_t slice = 0; slice < slices; ++slice) {
-      const EmbedReport& report = reports[slice];
-      // NaN rows are in no search's results; zeros would stand before everything with a negative score.
-      for (size_t item : report.empty) {
-        float* row = vectors_.data() + first + (slice * kEmbedSlice + item) * dim;
-        std::fill(row, row + dim, std::numeric_limits<float>::quiet_NaN());
-      }
+    for (const EmbedReport& report : reports) {
       report_.token_count += report.token_count;
       report_.truncated_count += report.truncated.size();
-      report_.empty_count += report.empty.size();
+    }
+    return vectors;
+  }
+
+  // One row a window: the mean of its vector and its passage's; the passage's alone where windows is empty.
+  void append_rows(const std::vector<float>& passages, const std::vector<float>& windows,
+                   const std::vector<size_t>& passage_of) {
+    const size_t dim = model_.dim();
+    for (size_t i = 0; i < passage_of.size(); ++i) {
+      const float* passage = passages.data() + passage_of[i] * dim;
+      const size_t first = vectors_.size();
+      vectors_.insert(vectors_.end(), passage, passage + dim);
+      float* row = vectors_.data() + first;
+      for (size_t d = 0; d < dim && !windows.empty(); ++d) row[d] = 0.5f * (row[d] + windows[i * dim + d]);
+      if (std::all_of(row, row + dim, [](float value) { return value == 0; })) {
+        // NaN rows are in no search's results; zeros would stand before everything with a negative score.
+        std::fill(row, row + dim, std::numeric_limits<float>::quiet_NaN());
+        ++report_.empty_count;
+      }
     }
   }
 
@@ -167,10 +208,12 @@ class Builder {
   base::ThreadPool pool_;
   EmbedOptions embed_options_;
   engine::LibraryMeta meta_;
-  std::vector<text::Chunker> chunkers_;  // one a thread
+  std::vector<text::Chunker> chunkers_;         // one a thread
+  std::vector<text::Chunker> window_chunkers_;  // likewise; empty without windows
   std::string strings_;
   std::vector<DocumentRecord> documents_;
   std::vector<PassageRecord> passages_;
+  std::vector<WindowRecord> windows_;
   std::vector<float> vectors_;
   LibraryReport report_;
 };
@@ -183,7 +226,7 @@ struct Library::Impl {
   explicit Impl(const std::string& path) : file(path) {}
   const LibraryContents& contents() const { return file.contents(); }
 
-  Hit hit(size_t rank, float score, size_t document, size_t passage) const {
+  Hit hit(size_t rank, float score, size_t document, size_t passage, size_t window) const {
     const LibraryContents& c = contents();
     const DocumentRecord& d = c.documents[document];
     const PassageRecord& p = c.passages[passage];
@@ -197,63 +240,89 @@ struct Library::Impl {
     out.passage = c.text_of(d.text).substr(p.begin, p.end - p.begin);
     out.begin = p.begin;
     out.end = p.end;
+    out.match_begin = c.windows[window].begin;
+    out.match_end = c.windows[window].end;
     return out;
   }
 
+  // The document that a passage belongs to, the passage that a window belongs to.
   size_t document_of(size_t passage) const {
     auto documents = contents().documents;
     auto after = std::upper_bound(documents.begin(), documents.end(), passage,
                                   [](size_t p, const DocumentRecord& d) { return p < d.passage_end; });
     return static_cast<size_t>(after - documents.begin());
   }
+  size_t passage_of(size_t window) const {
+    auto passages = contents().passages;
+    auto after = std::upper_bound(passages.begin(), passages.end(), window,
+                                  [](size_t w, const PassageRecord& p) { return w < p.window_end; });
+    return static_cast<size_t>(after - passages.begin());
+  }
 
-  // The best passage of each document, the k best documents.
-  std::vector<Hit> best_documents(std::span<const float> query, size_t k) const {
+  // The k groups with the best window, best first, each with that window. Groups are consecutive windows: group g ends
+  // before window end_of(g).
+  struct Group {
+    size_t group;
+    size_t window;
+    float score;
+  };
+  template <class EndOf>
+  std::vector<Group> best_groups(std::span<const float> query, size_t k, size_t group_count, EndOf end_of) const {
     const LibraryContents& c = contents();
     index::FlatIndex index(c.vectors, c.meta.dim, Metric::dot);
-    simd::TopK best(std::min(k, c.documents.size()), simd::Nearer::higher);
-    std::vector<float> scores(std::min(kScanBlock, c.passages.size()));
-    std::vector<size_t> best_passage;
-    size_t document = 0;
-    float best_score = -std::numeric_limits<float>::infinity();
-    for (size_t first = 0; first < c.passages.size(); first += scores.size()) {
-      size_t count = std::min(scores.size(), c.passages.size() - first);
+    simd::TopK best(std::min(k, group_count), simd::Nearer::higher);
+    constexpr float kNone = -std::numeric_limits<float>::infinity();
+    std::vector<float> scores(std::min(kScanBlock, c.windows.size()));
+    size_t group = 0;
+    float group_score = kNone;
+    auto close_group = [&] {
+      if (group_score > kNone) best.push(group, group_score);
+      group_score = kNone;
+      ++group;
+    };
+    for (size_t first = 0; first < c.windows.size(); first += scores.size()) {
+      size_t count = std::min(scores.size(), c.windows.size() - first);
       index.score_rows(query, first, {scores.data(), count});
       for (size_t i = 0; i < count; ++i) {
-        while (first + i >= c.documents[document].passage_end) {
-          push(best, document, best_score);
-          best_score = -std::numeric_limits<float>::infinity();
-          ++document;
-        }
-        if (scores[i] > best_score) best_score = scores[i];
+        while (first + i >= end_of(group)) close_group();
+        if (scores[i] > group_score) group_score = scores[i];  // never true for NaN
       }
     }
-    if (document < c.documents.size()) push(best, document, best_score);
-    std::vector<Hit> hits;
+    if (group < group_count) close_group();
+    std::vector<Group> out;
     for (const simd::Scored& found : best.take()) {
-      // Which passage it was is found again: cheaper for k documents than to remember for all.
-      const DocumentRecord& d = c.documents[found.id];
-      std::vector<float> own(d.passage_end - d.passage_begin);
-      index.score_rows(query, d.passage_begin, own);
-      size_t at = 0;
-      for (size_t i = 1; i < own.size(); ++i) {
-        if (!(own[at] >= own[i])) at = std::isnan(own[i]) ? at : i;
-      }
-      hits.push_back(hit(hits.size() + 1, found.score, found.id, d.passage_begin + at));
+      // Which window it was is found again: cheaper for k groups than to remember for all.
+      size_t end = end_of(found.id);
+      size_t at = found.id == 0 ? 0 : end_of(found.id - 1);
+      std::vector<float> own(end - at);
+      index.score_rows(query, at, own);
+      size_t window = at;
+      while (window + 1 < end && own[window - at] != found.score) ++window;
+      out.push_back({found.id, window, found.score});
+    }
+    return out;
+  }
+
+  std::vector<Hit> best_documents(std::span<const float> query, size_t k) const {
+    const LibraryContents& c = contents();
+    std::vector<Hit> hits;
+    // A document without a passage ends where the one before it does.
+    auto end_of = [&](size_t d) {
+      size_t passage_end = c.documents[d].passage_end;
+      return passage_end == 0 ? size_t{0} : static_cast<size_t>(c.passages[passage_end - 1].window_end);
+    };
+    for (const Group& found : best_groups(query, k, c.documents.size(), end_of)) {
+      hits.push_back(hit(hits.size() + 1, found.score, found.group, passage_of(found.window), found.window));
     }
     return hits;
   }
 
-  static void push(simd::TopK& best, size_t document, float score) {
-    if (score > -std::numeric_limits<float>::infinity()) best.push(document, score);
-  }
-
   std::vector<Hit> best_passages(std::span<const float> query, size_t k) const {
     const LibraryContents& c = contents();
-    index::FlatIndex index(c.vectors, c.meta.dim, Metric::dot);
     std::vector<Hit> hits;
-    for (const simd::Scored& found : index.search(query, k)) {
-      hits.push_back(hit(hits.size() + 1, found.score, document_of(found.id), found.id));
+    auto end_of = [&](size_t p) { return static_cast<size_t>(c.passages[p].window_end); };
+    for (const Group& found : best_groups(query, k, c.passages.size(), end_of)) {
+      hits.push_back(hit(hits.size() + 1, found.score, document_of(found.group), found.group, found.window));
     }
     return hits;
   }
@@ -327,6 +396,7 @@ SearchResult Library::search(std::string_view query, const Embedder& model, cons
 
 size_t Library::document_count() const { return impl_->contents().documents.size(); }
 size_t Library::passage_count() const { return impl_->contents().passages.size(); }
+size_t Library::window_count() const { return impl_->contents().windows.size(); }
 size_t Library::dim() const { return impl_->contents().meta.dim; }
 const std::string& Library::model_name() const { return impl_->contents().meta.model_name; }
 const std::string& Library::model_hash() const { return impl_->contents().meta.model_hash; }

@@ -61,16 +61,18 @@ uint64_t write_library(const std::string& path, const LibraryContents& contents)
   nlohmann::ordered_json meta = {{"model", {{"name", contents.meta.model_name}, {"hash", contents.meta.model_hash}}},
                                  {"dim", contents.meta.dim},
                                  {"chunk_tokens_max", contents.meta.chunk_tokens_max},
-                                 {"overlap_tokens", contents.meta.overlap_tokens}};
+                                 {"overlap_tokens", contents.meta.overlap_tokens},
+                                 {"window_tokens", contents.meta.window_tokens}};
   const std::string meta_text = meta.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   struct Part {
     std::string_view name;
     std::string_view bytes;
   };
-  const std::array<Part, 5> parts = {{{"meta", meta_text},
+  const std::array<Part, 6> parts = {{{"meta", meta_text},
                                       {"strings", contents.strings},
                                       {"docs", bytes_of(contents.documents)},
                                       {"passages", bytes_of(contents.passages)},
+                                      {"windows", bytes_of(contents.windows)},
                                       {"vectors", bytes_of(contents.vectors)}}};
   std::vector<TableEntry> table;
   uint64_t offset = aligned(sizeof(Header) + parts.size() * sizeof(TableEntry));
@@ -162,6 +164,7 @@ LibraryFile::LibraryFile(const std::filesystem::path& path) : path_(path.string(
     c.meta.dim = meta.at("dim").get<uint64_t>();
     c.meta.chunk_tokens_max = meta.at("chunk_tokens_max").get<uint64_t>();
     c.meta.overlap_tokens = meta.at("overlap_tokens").get<uint64_t>();
+    c.meta.window_tokens = meta.at("window_tokens").get<uint64_t>();
   } catch (const nlohmann::json::exception& error) {
     fail("section 'meta'", error.what());
   }
@@ -177,19 +180,20 @@ LibraryFile::LibraryFile(const std::filesystem::path& path) : path_(path.string(
   };
   records("docs", c.documents);
   records("passages", c.passages);
+  records("windows", c.windows);
   records("vectors", c.vectors);
   check_records();
 }
 
 void LibraryFile::check_records() const {
   const LibraryContents& c = contents_;
-  // passages.size() is below 2^59 and dim at most 2^16, so nothing overflows before the product is compared.
-  if (c.vectors.size() / c.meta.dim != c.passages.size() || c.vectors.size() % c.meta.dim != 0) {
+  if (c.vectors.size() / c.meta.dim != c.windows.size() || c.vectors.size() % c.meta.dim != 0) {
     fail("section 'vectors'",
-         fmt::format("holds {} numbers, expected {} x {}", c.vectors.size(), c.passages.size(), c.meta.dim));
+         fmt::format("holds {} numbers, expected {} x {}", c.vectors.size(), c.windows.size(), c.meta.dim));
   }
   auto is_inside = [&](const StringRange& range) { return range.begin <= range.end && range.end <= c.strings.size(); };
   uint64_t passage = 0;
+  uint64_t window = 0;
   for (size_t i = 0; i < c.documents.size(); ++i) {
     const DocumentRecord& document = c.documents[i];
     if (!is_inside(document.path) || !is_inside(document.title) || !is_inside(document.text)) {
@@ -206,7 +210,20 @@ void LibraryFile::check_records() const {
       if (record.begin > record.end || record.end > text_bytes || !is_inside(record.heading)) {
         fail("section 'passages'", fmt::format("record {} points outside its document", passage));
       }
+      if (record.window_begin != window || record.window_end <= window || record.window_end > c.windows.size()) {
+        fail("section 'passages'", fmt::format("record {} has windows {} to {}, expected them to begin at {}", passage,
+                                               record.window_begin, record.window_end, window));
+      }
+      for (; window < record.window_end; ++window) {
+        const WindowRecord& part = c.windows[window];
+        if (part.begin < record.begin || part.begin > part.end || part.end > record.end) {
+          fail("section 'windows'", fmt::format("record {} points outside its passage", window));
+        }
+      }
     }
+  }
+  if (window != c.windows.size()) {
+    fail("section 'windows'", fmt::format("{} records, the passages have {}", c.windows.size(), window));
   }
   if (passage != c.passages.size()) {
     fail("section 'passages'", fmt::format("{} records, the documents have {}", c.passages.size(), passage));

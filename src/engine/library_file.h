@@ -34,13 +34,22 @@ struct DocumentRecord {
 };
 static_assert(sizeof(DocumentRecord) == 64);
 
-// One entry of the section `passages`, and one row of `vectors`.
+// One entry of the section `passages`.
 struct PassageRecord {
   uint64_t begin = 0;  // bytes of the document's text
   uint64_t end = 0;
   StringRange heading;
+  uint64_t window_begin = 0;  // its windows: entries [begin, end) of the section `windows`, at least one
+  uint64_t window_end = 0;
 };
-static_assert(sizeof(PassageRecord) == 32);
+static_assert(sizeof(PassageRecord) == 48);
+
+// One entry of the section `windows`, and one row of `vectors`.
+struct WindowRecord {
+  uint64_t begin = 0;  // bytes of the document's text, within the passage
+  uint64_t end = 0;
+};
+static_assert(sizeof(WindowRecord) == 16);
 
 // The section `meta`, a JSON object.
 struct LibraryMeta {
@@ -49,6 +58,7 @@ struct LibraryMeta {
   uint64_t dim = 0;
   uint64_t chunk_tokens_max = 0;
   uint64_t overlap_tokens = 0;
+  uint64_t window_tokens = 0;
   bool operator==(const LibraryMeta&) const = default;
 };
 
@@ -57,7 +67,8 @@ struct LibraryContents {
   std::string_view strings;
   std::span<const DocumentRecord> documents;
   std::span<const PassageRecord> passages;
-  std::span<const float> vectors;  // [passages.size(), meta.dim], rows of unit length, or NaN: found by no search
+  std::span<const WindowRecord> windows;
+  std::span<const float> vectors;  // [windows.size(), meta.dim], of length 1 at most, or NaN: found by no search
 
   std::string_view text_of(StringRange range) const { return strings.substr(range.begin, range.end - range.begin); }
 };

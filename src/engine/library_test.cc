@@ -76,16 +76,42 @@ TEST_F(LibraryTest, FindsThePassageAndSaysWhereItStands) {
   EXPECT_GE(result.embed_ms, 0);
 }
 
-TEST_F(LibraryTest, EmbedsAPassageWithItsTitleAndHeadings) {
-  build();
-  float own = 0;
-  std::vector<float> vectors(128);
-  std::vector<std::string_view> texts = {"A dripping tap > Washer\nReplace the worn washer. Tighten it.",
-                                         "worn washer"};
+// The cosine of two texts by the model.
+float cosine(const Embedder& model, std::string_view a, std::string_view b) {
+  std::vector<float> vectors(2 * model.dim());
+  std::vector<std::string_view> texts = {a, b};
   model.embed(texts, {}, vectors, nullptr);
-  for (size_t i = 0; i < 64; ++i) own += vectors[i] * vectors[64 + i];
-  SearchResult result = Library::open(at("lib")).search("worn washer", model);
-  EXPECT_NEAR(result.hits.at(0).score, own, 1e-6);
+  float dot = 0;
+  for (size_t i = 0; i < model.dim(); ++i) dot += vectors[i] * vectors[model.dim() + i];
+  return dot;
+}
+
+TEST_F(LibraryTest, ScoresAWindowTogetherWithItsPassageUnderItsTitleAndHeadings) {
+  put("docs/tap.md",
+      "# A dripping tap\n\n## Washer\n\nReplace the worn washer quickly. Then open the water valve again. Done.\n");
+  build();
+  Library library = Library::open(at("lib"));
+  const std::string passage = "Replace the worn washer quickly. Then open the water valve again. Done.";
+  const std::string whole = "A dripping tap > Washer\n" + passage;
+  auto check = [&](const std::string& query, const std::string& window) {
+    Hit hit = library.search(query, model, {.limit = 1}).hits.at(0);
+    EXPECT_EQ(hit.passage, passage);
+    EXPECT_EQ(library.document_text(hit.document).substr(hit.match_begin, hit.match_end - hit.match_begin), window);
+    EXPECT_NEAR(hit.score, (cosine(model, query, window) + cosine(model, query, whole)) / 2, 1e-6);
+  };
+  // A token a letter: 24 of them are less than the first sentence.
+  check("replace worn washer", "Replace the worn washer");
+  check("open valve", "Then open the water valve");
+}
+
+TEST_F(LibraryTest, WithoutWindowsScoresPassagesAlone) {
+  LibraryReport report = build({.window_tokens = 0});
+  EXPECT_EQ(report.window_count, report.passage_count);
+  Hit hit = Library::open(at("lib")).search("worn washer", model).hits.at(0);
+  EXPECT_EQ(hit.match_begin, hit.begin);
+  EXPECT_EQ(hit.match_end, hit.end);
+  EXPECT_NEAR(hit.score, cosine(model, "worn washer", "A dripping tap > Washer\nReplace the worn washer. Tighten it."),
+              1e-6);
 }
 
 TEST_F(LibraryTest, GivesTheBestPassageOfEachDocumentOrAllPassages) {
@@ -118,7 +144,8 @@ TEST_F(LibraryTest, SearchesManyPassagesAsItsSlowTwinDoes) {
   for (int i = 0; i < 300; ++i) {
     std::string text;
     for (int j = 0; j < 9; ++j) {
-      text += "# Word" + std::to_string(i % 97) + "\n\nText" + std::to_string((i * 9 + j) % 89) + " common.\n\n";
+      text += "# Word" + std::to_string(i % 97) + "\n\nText" + std::to_string((i * 9 + j) % 89) +
+              " common. Then other words here.\n\n";
     }
     put("many/" + std::to_string(i) + ".md", text);
   }
@@ -131,13 +158,18 @@ TEST_F(LibraryTest, SearchesManyPassagesAsItsSlowTwinDoes) {
   engine::LibraryFile file(at("lib"));
   std::vector<std::pair<double, size_t>> documents;
   std::vector<double> passages;
+  const engine::LibraryContents& c = file.contents();
   for (size_t d = 0; d < 300; ++d) {
     double best = -2;
-    for (size_t p = d * 9; p < d * 9 + 9; ++p) {
-      double dot = 0;
-      for (size_t i = 0; i < 64; ++i) dot += double{query[i]} * file.contents().vectors[p * 64 + i];
-      best = std::max(best, dot);
-      passages.push_back(-dot);
+    for (size_t p = c.documents[d].passage_begin; p < c.documents[d].passage_end; ++p) {
+      double best_window = -2;
+      for (size_t w = c.passages[p].window_begin; w < c.passages[p].window_end; ++w) {
+        double dot = 0;
+        for (size_t i = 0; i < 64; ++i) dot += double{query[i]} * c.vectors[w * 64 + i];
+        best_window = std::max(best_window, dot);
+      }
+      best = std::max(best, best_window);
+      passages.push_back(-best_window);
     }
     documents.emplace_back(-best, d);
   }
@@ -151,17 +183,14 @@ TEST_F(LibraryTest, SearchesManyPassagesAsItsSlowTwinDoes) {
     EXPECT_NEAR(result.hits[i].score, -documents[i].first, 1e-5);
     EXPECT_NEAR(all.hits[i].score, -passages[i], 1e-5);
   }
-  // Every hit's passage scores what the hit says.
-  for (const Hit& hit : result.hits) {
+  for (const Hit& hit : all.hits) {
     std::string_view whole = library.document_text(hit.document);
     EXPECT_EQ(whole.substr(hit.begin, hit.end - hit.begin), hit.passage);
-    std::vector<float> own(64);
-    std::string embedded = hit.title + "\n" + hit.passage;
-    std::string_view view = embedded;
-    model.embed({&view, 1}, {}, own, nullptr);
-    float dot = 0;
-    for (size_t i = 0; i < 64; ++i) dot += own[i] * query[i];
-    EXPECT_NEAR(dot, hit.score, 1e-5);
+    EXPECT_GE(hit.match_begin, hit.begin);
+    EXPECT_LE(hit.match_end, hit.end);
+    std::string_view window = whole.substr(hit.match_begin, hit.match_end - hit.match_begin);
+    EXPECT_NEAR(hit.score, (cosine(model, text, window) + cosine(model, text, hit.title + "\n" + hit.passage)) / 2,
+                1e-5);
   }
 }
 
@@ -176,7 +205,7 @@ TEST_F(LibraryTest, PassagesOfUnknownWordsAreCountedAndNeverFound) {
   put("only/zzz.txt", "zzza zzzb");
   put("only/known.txt", "something else");
   LibraryReport report = Library::build({at("only")}, model, at("lib"));
-  EXPECT_EQ(report.empty_count, 1u);
+  EXPECT_EQ(report.empty_count, 1u) << "one window";
   SearchResult result = Library::open(at("lib")).search("something", model);
   ASSERT_EQ(result.hits.size(), 1u);
   EXPECT_EQ(result.hits[0].path, "known.txt");
@@ -250,19 +279,22 @@ TEST_F(LibraryTest, AnyFlippedBitIsFoundAndItsSectionNamed) {
 // A forger can make every checksum right; what the records say must be checked all the same.
 TEST_F(LibraryTest, RecordsThatPointOutsideAreCorruptedThoughChecksumsMatch) {
   engine::LibraryContents good;
-  good.meta = {"m", "h", 2, 256, 0};
+  good.meta = {"m", "h", 2, 256, 0, 24};
   good.strings = "pathtitletext";
   std::vector<engine::DocumentRecord> documents = {{{0, 4}, {4, 9}, {9, 13}, 0, 1}};
-  std::vector<engine::PassageRecord> passages = {{0, 4, {0, 0}}};
+  std::vector<engine::PassageRecord> passages = {{0, 4, {0, 0}, 0, 1}};
+  std::vector<engine::WindowRecord> windows = {{1, 3}};
   std::vector<float> vectors = {1, 0};
   auto verdict = [&](auto change) {
     auto d = documents;
     auto p = passages;
+    auto w = windows;
     auto v = vectors;
     auto c = good;
-    change(c, d, p, v);
+    change(c, d, p, w, v);
     c.documents = d;
     c.passages = p;
+    c.windows = w;
     c.vectors = v;
     engine::write_library(at("forged"), c);
     try {
@@ -273,18 +305,29 @@ TEST_F(LibraryTest, RecordsThatPointOutsideAreCorruptedThoughChecksumsMatch) {
       return std::string(error.what());
     }
   };
-  EXPECT_EQ(verdict([](auto&, auto&, auto&, auto&) {}), "fine");
+  EXPECT_EQ(verdict([](auto&, auto&, auto&, auto&, auto&) {}), "fine");
   const uint64_t huge = ~uint64_t{0};
-  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&) { d[0].text.end = huge; }), testing::HasSubstr("'docs'"));
-  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&) { d[0].title = {9, 4}; }), testing::HasSubstr("'docs'"));
-  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&) { d[0].passage_end = 2; }), testing::HasSubstr("'docs'"));
-  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&) { d[0].passage_end = 0; }), testing::HasSubstr("'passages'"));
-  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&) { p[0].end = 5; }), testing::HasSubstr("'passages'"));
-  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&) { p[0].begin = huge; }), testing::HasSubstr("'passages'"));
-  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&) { p[0].heading.end = 14; }), testing::HasSubstr("'passages'"));
-  EXPECT_THAT(verdict([&](auto&, auto&, auto&, auto& v) { v.pop_back(); }), testing::HasSubstr("'vectors'"));
-  EXPECT_THAT(verdict([&](auto& c, auto&, auto&, auto&) { c.meta.dim = 0; }), testing::HasSubstr("'meta'"));
-  EXPECT_THAT(verdict([&](auto& c, auto&, auto&, auto&) { c.meta.dim = huge; }), testing::HasSubstr("'meta'"));
+  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&, auto&) { d[0].text.end = huge; }),
+              testing::HasSubstr("'docs'"));
+  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&, auto&) { d[0].title = {9, 4}; }), testing::HasSubstr("'docs'"));
+  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&, auto&) { d[0].passage_end = 2; }),
+              testing::HasSubstr("'docs'"));
+  EXPECT_THAT(verdict([&](auto&, auto& d, auto&, auto&, auto&) { d[0].passage_end = 0; }),
+              testing::HasSubstr("'windows'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&, auto&) { p[0].end = 5; }), testing::HasSubstr("'passages'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&, auto&) { p[0].begin = huge; }),
+              testing::HasSubstr("'passages'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&, auto&) { p[0].heading.end = 14; }),
+              testing::HasSubstr("'passages'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&, auto&) { p[0].window_end = 0; }),
+              testing::HasSubstr("'passages'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto& p, auto&, auto&) { p[0].window_end = 2; }),
+              testing::HasSubstr("'passages'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto&, auto& w, auto&) { w[0].end = 5; }), testing::HasSubstr("'windows'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto&, auto& w, auto&) { w[0].begin = 4; }), testing::HasSubstr("'windows'"));
+  EXPECT_THAT(verdict([&](auto&, auto&, auto&, auto&, auto& v) { v.pop_back(); }), testing::HasSubstr("'vectors'"));
+  EXPECT_THAT(verdict([&](auto& c, auto&, auto&, auto&, auto&) { c.meta.dim = 0; }), testing::HasSubstr("'meta'"));
+  EXPECT_THAT(verdict([&](auto& c, auto&, auto&, auto&, auto&) { c.meta.dim = huge; }), testing::HasSubstr("'meta'"));
 }
 
 TEST_F(LibraryTest, OpensWhatVersion1Wrote) {
@@ -293,7 +336,7 @@ TEST_F(LibraryTest, OpensWhatVersion1Wrote) {
   EXPECT_EQ(library.document_count(), 3u);
   EXPECT_EQ(library.passage_count(), 4u);
   EXPECT_EQ(library.document_title(2), "Visa papers");
-  SearchResult result = library.search("worn washer", TestingEmbedder(8));
+  SearchResult result = library.search("Replace the worn washer. Tighten it.", TestingEmbedder(8));
   ASSERT_EQ(result.hits.size(), 3u);
   EXPECT_EQ(result.hits[0].heading, "Washer");
   // The same documents make the same bytes today; when they no longer do, the version must rise.

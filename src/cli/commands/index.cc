@@ -24,6 +24,7 @@ void print_json(const LibraryReport& report, const Embedder& model, const Option
                                 {"dim", model.dim()},
                                 {"documents", report.document_count},
                                 {"passages", report.passage_count},
+                                {"windows", report.window_count},
                                 {"tokens", report.token_count},
                                 {"source_bytes", report.source_bytes},
                                 {"library_bytes", report.library_bytes},
@@ -48,7 +49,7 @@ void print_notes(const LibraryReport& report, const Context& context, const Opti
   }
   if (report.truncated_count > 0) context.note("{} passages were cut off by the model", report.truncated_count);
   if (report.empty_count > 0) {
-    context.note("{} passages hold no word that the model knows; no search finds them", report.empty_count);
+    context.note("{} sentences hold no word that the model knows; no search finds them", report.empty_count);
   }
   context.note("Indexed {} documents as {} passages, {} tokens, in {:.2f} s ({:.1f} MB/s): {}, {:.1f} MB",
                report.document_count, report.passage_count, report.token_count, seconds,
@@ -69,6 +70,10 @@ void add_index(CLI::App& app, Context& context) {
                    "Most tokens of a passage, its title and headings included; 0: 256, or the model's limit if lower")
       ->capture_default_str();
   command->add_option("--overlap", options->library.overlap_tokens, "Tokens that a passage repeats of the one before")
+      ->capture_default_str();
+  command
+      ->add_option("--window-tokens", options->library.window_tokens,
+                   "Tokens of the windows in which passages are compared with a question; 0: passages as wholes")
       ->capture_default_str();
   command->add_option("--max-file-bytes", options->library.file_bytes_max, "Longer files are skipped, and named")
       ->capture_default_str();

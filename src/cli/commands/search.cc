@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/utf8.h"
 #include "cli/commands/all.h"
 #include "cli/sample_library.h"
 #include "sextant/library.h"
@@ -20,12 +21,14 @@ struct Options {
 
 constexpr size_t kWidthMax = 100;
 constexpr size_t kPassageIndent = 10;
+// Of a longer passage, the sentences around the match are shown.
+constexpr size_t kExcerptBytesMax = 480;
 
 void print_json(const SearchResult& result, const std::string& query, const Library& library) {
   nlohmann::ordered_json out = {{"query", query},
                                 {"model", library.model_name()},
                                 {"exact", true},
-                                {"passages_compared", result.query_is_empty ? 0 : library.passage_count()},
+                                {"windows_compared", result.query_is_empty ? 0 : library.window_count()},
                                 {"embed_ms", result.embed_ms},
                                 {"search_ms", result.search_ms}};
   out["hits"] = nlohmann::ordered_json::array();
@@ -37,9 +40,52 @@ void print_json(const SearchResult& result, const std::string& query, const Libr
                            {"heading", hit.heading},
                            {"passage", hit.passage},
                            {"begin", hit.begin},
-                           {"end", hit.end}});
+                           {"end", hit.end},
+                           {"match_begin", hit.match_begin},
+                           {"match_end", hit.match_end}});
   }
   print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+// The passage, or what of it stands around the match, wrapped, with the match emphasised.
+std::string excerpt(const Hit& hit, size_t width) {
+  const std::string_view text = hit.passage;
+  size_t match_begin = hit.match_begin - hit.begin;
+  size_t match_end = hit.match_end - hit.begin;
+  size_t begin = 0;
+  size_t end = text.size();
+  if (text.size() > kExcerptBytesMax) {
+    size_t before = (kExcerptBytesMax - std::min(kExcerptBytesMax, match_end - match_begin)) / 2;
+    if (match_begin > before) begin = text.find_first_of(" \n", match_begin - before);
+    begin = std::min(begin, match_begin);
+    end = std::max(match_end, std::min(text.size(), begin + kExcerptBytesMax));
+    if (end < text.size() && end > match_end) end = std::max(match_end, text.find_last_of(" \n", end));
+  }
+  std::string out;
+  std::string line;
+  size_t columns = 0;
+  auto add_word = [&](const std::string& shown, std::string_view word) {
+    size_t word_columns = base::count_code_points(word);
+    if (columns > 0 && kPassageIndent + columns + 1 + word_columns > width) {
+      out += line + "\n";
+      line.clear();
+      columns = 0;
+    }
+    line += columns == 0 ? std::string(kPassageIndent, ' ') : " ";
+    line += shown;
+    columns += (columns == 0 ? 0 : 1) + word_columns;
+  };
+  if (begin > 0) add_word("...", "...");
+  size_t position = begin;
+  while ((position = text.find_first_not_of(" \t\n", position)) < end) {
+    size_t word_end = std::min(text.find_first_of(" \t\n", position), end);
+    std::string_view word = text.substr(position, word_end - position);
+    bool matches = position >= match_begin && position < match_end && text.size() > match_end - match_begin;
+    add_word(matches ? bold(word) : std::string(word), word);
+    position = word_end;
+  }
+  if (end < text.size()) add_word("...", "...");
+  return out + line + "\n";
 }
 
 void print_hits(const SearchResult& result, const Library& library) {
@@ -47,7 +93,7 @@ void print_hits(const SearchResult& result, const Library& library) {
   for (const Hit& hit : result.hits) {
     std::string heading = hit.heading.empty() ? "" : " > " + hit.heading;
     print(fmt::format("{:>2}  {:.2f}  {}{}  {}\n", hit.rank, hit.score, bold(hit.title), heading, faint(hit.path)));
-    print(wrap(hit.passage, width, kPassageIndent) + "\n");
+    print(excerpt(hit, width) + "\n");
   }
   if (result.query_is_empty) {
     print("The model knows no word of the question, so nothing is near it.\n");
