@@ -29,7 +29,7 @@ AlignedText::Rewrite::Rewrite(AlignedText& target, size_t begin, size_t end, siz
   if (target_.aligned_) origins_.reserve(end - begin + 8);
 }
 
-void AlignedText::Rewrite::put(char32_t c, int change) {
+void AlignedText::Rewrite::put_aligned(char32_t c, int change) {
   size_t before = text_.size();
   base::append_utf8(text_, c);
   if (!target_.aligned_) return;

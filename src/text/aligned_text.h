@@ -45,10 +45,18 @@ class AlignedText {
     // The first SKIPPED bytes of the range count as read and removed.
     Rewrite(AlignedText& target, size_t begin, size_t end, size_t skipped_bytes = 0);
     explicit Rewrite(AlignedText& target) : Rewrite(target, 0, target.text_.size()) {}
-    void put(char32_t c, int change);
+    void put(char32_t c, int change) {
+      if (c < 0x80 && !target_.aligned_) {
+        text_ += static_cast<char>(c);
+      } else {
+        put_aligned(c, change);
+      }
+    }
     void finish();
 
    private:
+    void put_aligned(char32_t c, int change);
+
     AlignedText& target_;
     size_t begin_;
     size_t end_;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "text/normalizer.h"
 
 namespace sextant::text {
@@ -7,9 +9,10 @@ void BertNormalizer::apply(AlignedText& text) const {
     text.filter([](char32_t c) { return c != 0 && c != base::kReplacement && !(char_classes(c) & kControl); });
     text.map([](char32_t c) { return is_white_space(c) ? U' ' : c; });
   }
-  if (options_.space_ideographs) {
+  std::string_view old = text.view();
+  bool ascii = std::all_of(old.begin(), old.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (options_.space_ideographs && !ascii) {
     AlignedText::Rewrite rewrite(text);
-    std::string_view old = text.view();
     for (size_t i = 0; i < old.size();) {
       char32_t c = next_code_point(old, i);
       if (char_classes(c) & kIdeograph) {
@@ -22,7 +25,7 @@ void BertNormalizer::apply(AlignedText& text) const {
     }
     rewrite.finish();
   }
-  if (strips_accents()) {
+  if (strips_accents() && !ascii) {
     apply_unicode_form(text, UnicodeForm::nfd);
     text.filter([](char32_t c) { return !(char_classes(c) & kMarkNonspacing); });
   }

@@ -2,13 +2,16 @@
 //
 // Direct-mapped: a word has one place, and whoever comes there next takes it. Words of up to 32 bytes and 7 ids; others
 // are never kept.
-// Threads: of() gives each thread its own.   Memory: 1 MiB for each of the last few models that a thread used.
+// Threads: of() gives each thread its own.   Memory: up to 4 MiB for each of the last four models that a thread used,
+// taken page by page as words come.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -77,7 +80,7 @@ class WordCache {
   }
 
  private:
-  static constexpr size_t kEntries = 1 << 14;
+  static constexpr size_t kEntries = 1 << 16;
   struct alignas(64) Entry {
     uint64_t parts[4];
     uint16_t size;  // 0: nothing here
@@ -105,15 +108,21 @@ class WordCache {
     hash ^= (key.parts[2] ^ key.parts[3] << 1) * 0xE7037ED1A0B428DBull;
     hash ^= hash >> 32;
     hash *= 0xD6E8FEB86659FD93ull;
-    return hash >> 50;
+    return hash >> 48;  // kEntries
   }
 
  public:
-  explicit WordCache(uint64_t owner) : owner_(owner), entries_(new Entry[kEntries]()) {}
+  // calloc leaves the zeros to the system, which gives each page when it is first touched.
+  explicit WordCache(uint64_t owner) : owner_(owner), memory_(std::calloc(kEntries + 1, sizeof(Entry)), &std::free) {
+    if (memory_ == nullptr) throw std::bad_alloc();
+    auto address = reinterpret_cast<uintptr_t>(memory_.get());
+    entries_ = reinterpret_cast<Entry*>((address + alignof(Entry) - 1) / alignof(Entry) * alignof(Entry));
+  }
 
  private:
   uint64_t owner_;
-  std::unique_ptr<Entry[]> entries_;
+  std::unique_ptr<void, void (*)(void*)> memory_;
+  Entry* entries_ = nullptr;
 };
 
 }  // namespace sextant::text
