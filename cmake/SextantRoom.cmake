@@ -43,6 +43,8 @@ function(sextant_tests prefix target)
       add_executable(${program} ${${label}})
       target_link_libraries(${program} PRIVATE ${target} sextant_flags GTest::gmock GTest::gtest_main)
       target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+      # Tests are compiled far more often than they are waited for.
+      target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-O1>)
       target_compile_definitions(${program} PRIVATE
         SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SEXTANT_BINARY_DIR="${PROJECT_BINARY_DIR}"
         SEXTANT_SHARED_DIR="${SEXTANT_SHARED_DIR}")

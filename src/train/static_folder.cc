@@ -54,14 +54,47 @@ void write_static_folder(const fs::path& folder, std::string_view tokenizer_json
                model::write_safetensors({{"embeddings", model::DType::f32, {row_count, dim}, as_text(rows)}}));
 }
 
-void quantize_static(const fs::path& from, const fs::path& to) {
-  base::MappedFile mapped(from / "model.safetensors");
-  model::Safetensors file(mapped.bytes(), (from / "model.safetensors").string());
+namespace {
+
+// The table of a folder that holds 'embeddings' [rows, dim] and nothing else.
+const model::TensorView& plain_table(const model::Safetensors& file) {
   const model::TensorView& table = file.at("embeddings");
   if (table.shape.size() != 2 || file.find("weights") != nullptr || file.find("mapping") != nullptr) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("{}: expected 'embeddings' [rows, dim] alone, without weights or mapping", file.source()));
   }
+  return table;
+}
+
+}  // namespace
+
+void average_static(const std::vector<fs::path>& from, const fs::path& to) {
+  if (from.size() < 2) throw Error(ErrorCode::invalid_argument, "average: expected two models or more");
+  const std::string tokenizer_json = read_tokenizer_json(from[0]);
+  std::vector<float> sum;
+  std::vector<size_t> shape;
+  for (const fs::path& folder : from) {
+    base::MappedFile mapped(folder / "model.safetensors");
+    model::Safetensors file(mapped.bytes(), (folder / "model.safetensors").string());
+    const model::TensorView& table = plain_table(file);
+    if (shape.empty()) {
+      shape = table.shape;
+      sum.resize(table.element_count(), 0.0f);
+    }
+    if (table.shape != shape || read_tokenizer_json(folder) != tokenizer_json) {
+      throw Error(ErrorCode::invalid_argument, fmt::format("average: {} and {} differ in their tokenizer or shape",
+                                                           from[0].string(), folder.string()));
+    }
+    simd::kernels().add_row_f32(sum.data(), model::to_float32(table).data(), 1.0f / static_cast<float>(from.size()),
+                                sum.size());
+  }
+  write_static_folder(to, tokenizer_json, sum, shape[0], shape[1]);
+}
+
+void quantize_static(const fs::path& from, const fs::path& to) {
+  base::MappedFile mapped(from / "model.safetensors");
+  model::Safetensors file(mapped.bytes(), (from / "model.safetensors").string());
+  const model::TensorView& table = plain_table(file);
   const size_t row_count = table.shape[0];
   const size_t dim = table.shape[1];
   const std::vector<float> rows = model::to_float32(table);

@@ -175,6 +175,26 @@ TEST_F(StaticTrainer, AQuantisedModelIsNearlyTheSameModel) {
   EXPECT_GT(simd::kernels().dot_f32(x.data(), y.data(), x.size()), 0.9995f);
 }
 
+TEST_F(StaticTrainer, TheAverageOfTwoModelsHasTheMeanOfTheirRows) {
+  train_static(options_, nullptr);
+  StaticTrainOptions longer = options_;
+  longer.step_count = 90;
+  longer.output = folder_.path() / "longer";
+  train_static(longer, nullptr);
+  average_static({options_.output, longer.output}, folder_.path() / "mean");
+  const std::string_view text = "puppy";
+  auto embed = [&](const std::filesystem::path& folder) {
+    auto model = Embedder::load(folder.string());
+    std::vector<float> out(model->dim());
+    model->embed(std::span(&text, 1), {.normalize = false}, out);
+    return out;
+  };
+  std::vector<float> a = embed(options_.output), b = embed(longer.output), mean = embed(folder_.path() / "mean");
+  EXPECT_NE(a, b);
+  for (size_t i = 0; i < mean.size(); ++i) EXPECT_NEAR(mean[i], (a[i] + b[i]) / 2, 1e-6);
+  EXPECT_THROW(average_static({options_.output}, folder_.path() / "x"), Error);
+}
+
 TEST_F(StaticTrainer, NamesWhatIsWrong) {
   auto message = [&](StaticTrainOptions options) -> std::string {
     try {

@@ -52,7 +52,7 @@ bool take_word(const std::string& sentence, std::string& word, std::string& rest
   for (size_t begin = 0; begin < sentence.size();) {
     auto is_letter = [&](size_t i) {
       auto c = static_cast<unsigned char>(sentence[i]);
-      return c >= 0x80 || (c | 0x20) - 'a' < 26u;
+      return c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
     };
     size_t end = begin;
     while (end < sentence.size() && is_letter(end)) ++end;

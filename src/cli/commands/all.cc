@@ -15,6 +15,7 @@ void add_all_commands(CLI::App& app, Context& context) {
   CLI::App* train = app.add_subcommand("train", "Train models and vocabularies");
   train->require_subcommand(1);
   add_train_static(*train, context);
+  add_train_average(*train, context);
   add_train_tokenizer(*train, context);
   add_eval(app, context);
   add_info(app, context);

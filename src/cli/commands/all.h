@@ -20,6 +20,7 @@ void add_explain(CLI::App& app, Context& context);
 void add_tokenize(CLI::App& app, Context& context);
 // Train and measure. `train` is added first; its commands hang under it.
 void add_train_static(CLI::App& train, Context& context);
+void add_train_average(CLI::App& train, Context& context);
 void add_train_tokenizer(CLI::App& train, Context& context);
 void add_eval(CLI::App& app, Context& context);
 void add_info(CLI::App& app, Context& context);
