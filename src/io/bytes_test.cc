@@ -47,7 +47,7 @@ class Bytes : public testing::Test {
 
 TEST_F(Bytes, ReadsPlainFilesAndZstdStreamsOfSeveralFramesAlike) {
   std::string text;
-  for (int i = 0; i < 300000; ++i) text += static_cast<char>('a' + i * i % 23);
+  for (unsigned i = 0; i < 300000; ++i) text += static_cast<char>('a' + i * i % 23);
   put(file("plain"), text);
   put(file("one.zst"), compressed(text));
   put(file("two"), compressed(text) + compressed("tail"));

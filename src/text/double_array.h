@@ -26,6 +26,8 @@ class DoubleArray {
   // The node after BYTE, and in VALUE the value of the string that ends there, -1 for none.
   Node next(Node node, unsigned char byte, int32_t& value) const {
     uint32_t slot = node ^ byte;
+    // An array without keys has no slots.
+    if (slot >= units_.size()) return kNowhere;
     uint64_t unit = units_[slot];
     if (((unit >> kLabelShift) & 0x1FF) != byte) return kNowhere;
     value = static_cast<int32_t>(unit & kValueMask) - 1;

@@ -76,7 +76,7 @@ class WordCache {
     std::memcpy(entry.parts, key.parts, sizeof key.parts);
     entry.size = static_cast<uint16_t>(key.size);
     entry.count = static_cast<uint16_t>(count);
-    std::memcpy(entry.ids, ids, count * sizeof(TokenId));
+    if (count > 0) std::memcpy(entry.ids, ids, count * sizeof(TokenId));
   }
 
  private:
