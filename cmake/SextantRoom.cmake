@@ -19,6 +19,8 @@ function(sextant_room name)
     target_link_libraries(sextant_${name} PUBLIC sextant_${room})
   endforeach()
   target_link_libraries(sextant_${name} PUBLIC ${arg_LIBS})
+  # A file compiled for other instructions sets SKIP_PRECOMPILE_HEADERS: what was parsed without them does not fit it.
+  sextant_use_precompiled(sextant_${name} sextant_precompiled)
   set_property(GLOBAL APPEND PROPERTY sextant_rooms ${name})
   set_property(GLOBAL APPEND PROPERTY sextant_libs ${arg_LIBS})
   if(SEXTANT_BUILD_TESTS AND tests)
@@ -45,6 +47,7 @@ function(sextant_tests prefix target)
       target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
       # Tests are compiled far more often than they are waited for.
       target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-O1>)
+      sextant_use_precompiled(${program} sextant_precompiled_tests)
       target_compile_definitions(${program} PRIVATE
         SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SEXTANT_BINARY_DIR="${PROJECT_BINARY_DIR}"
         SEXTANT_SHARED_DIR="${SEXTANT_SHARED_DIR}")

@@ -98,6 +98,19 @@ TEST(Program, QuietDropsNotesAndJsonIsForPrograms) {
   EXPECT_THAT(run_sextant({"similarity", "dog", ""}).err, HasSubstr("note:"));
 }
 
+TEST(Program, TextsInBracketsArriveWhole) {
+  auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  Outcome outcome = run_sextant({"tokenize", "[a, b]", "[]", "c]\x1f"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(lines(outcome.out), 3);
+  EXPECT_THAT(outcome.out, HasSubstr("{\"text\": \"[a, b]\""));
+  EXPECT_THAT(outcome.out, HasSubstr("{\"text\": \"[]\""));
+  EXPECT_THAT(outcome.out, HasSubstr("{\"text\": \"c]\\u001f\""));
+  EXPECT_EQ(lines(run_sextant({"embed", "[one, two]", "[three]"}).out), 2);
+  EXPECT_THAT(run_sextant({"search", "[a, dripping, tap]", "--json"}).out, HasSubstr("\"[a, dripping, tap]\""));
+  expect_error(run_sextant({"embed", "--metric=[x]"}), 2, "invalid_argument", "--metric=[x] (see");
+}
+
 TEST(Program, TokenizePrintsAnObjectForEachLineOfEachForm) {
   const std::string input = "\"Dripping tap\"\n{\"a\": \"tap\", \"b\": \"pipe\"}\nplain text\n{\"text\": \"x\"}\n";
   Outcome outcome = run_sextant({"tokenize", "--no-special-tokens"}, input);

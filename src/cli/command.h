@@ -1,18 +1,19 @@
 // cli/command.h: what a command is made of.
 //
 // Each command lives in commands/NAME.cc, which defines add_NAME(app, context): it adds a subcommand with its options
-// and a callback that does the work. Options live in a struct that the callback owns (a shared_ptr, because CLI11 keeps
-// copies of callbacks). commands/all.h lists the commands in the order of the help page.
+// and a callback that does the work. Options live in a struct that the callback owns (a shared_ptr, because callbacks
+// are copied). commands/all.h lists the commands in the order of the help page.
 #pragma once
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include "base/progress.h"
+#include "cli/command_line.h"
+#include "cli/terminal.h"
 #include "sextant/embedder.h"
 #include "sextant/error.h"
 
@@ -44,20 +45,9 @@ enum class Common : unsigned { quiet = 0, json = 1, threads = 2 };
 constexpr Common operator|(Common a, Common b) {
   return static_cast<Common>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
-void add_common_options(CLI::App& command, Context& context, Common which);
+void add_common_options(Command command, Context& context, Common which);
 
 // --model, with its default and its help text; `model` is filled in when the command line is parsed.
-void add_model_option(CLI::App& command, std::string& model);
-
-// True when stdout is a terminal that may be given colours (NO_COLOR is respected).
-bool stdout_is_terminal();
-// Columns of the terminal on stdout, 80 when unknown.
-size_t terminal_width();
-// ANSI emphasis when stdout is a terminal, the text alone otherwise.
-std::string bold(std::string_view text);
-std::string faint(std::string_view text);
-
-// TEXT broken at spaces into lines of at most WIDTH columns, each after INDENT spaces.
-std::string wrap(std::string_view text, size_t width, size_t indent);
+void add_model_option(Command command, std::string& model);
 
 }  // namespace sextant::cli

@@ -8,7 +8,8 @@
 
 namespace sextant::cli {
 
-// The folder of examples: beside a build tree's sources, or under an installed program's share folder. Throws not_found.
+// The folder of examples: beside a build tree's sources, or under an installed program's share folder. Throws
+// not_found.
 std::filesystem::path examples_folder();
 
 // Where the sample library lies: beside the program when that folder can be written, else in the user's cache folder.

@@ -41,7 +41,7 @@ bool PairReader::next(Pair& pair) {
 bool is_held_out(const Pair& pair) { return base::hash64(pair.positive, base::hash64(pair.anchor)) % 500 == 0; }
 
 ShuffledSource::ShuffledSource(const SourceOptions& source, uint64_t seed, size_t block_pairs)
-    : source_(source), random_(seed ^ base::hash64(source.path)), block_pairs_(block_pairs) {}
+    : source_(source), random_(seed), block_pairs_(block_pairs) {}
 
 void ShuffledSource::refill() {
   block_.clear();

@@ -124,7 +124,12 @@ class BatchPlan {
  public:
   BatchPlan(const StaticTrainOptions& options, const std::vector<size_t>& pair_counts, size_t step_count)
       : options_(options), pair_counts_(pair_counts), step_count_(step_count), random_(options.seed * 7919 + 17) {
-    for (const SourceOptions& source : options.sources) sources_.emplace_back(source, options.seed, kBlockPairs);
+    // The order of a source's pairs depends on its place in the list, not on where its file lies.
+    for (size_t s = 0; s < options.sources.size(); ++s) {
+      const uint64_t numbers[] = {options.seed, s};
+      const uint64_t seed = base::hash64({reinterpret_cast<const char*>(numbers), sizeof(numbers)});
+      sources_.emplace_back(options.sources[s], seed, kBlockPairs);
+    }
   }
 
   std::vector<Pair> next() {

@@ -105,6 +105,17 @@ TEST_F(StaticTrainer, GivesTheSameBytesOnOneAndTwoThreads) {
   EXPECT_EQ(one, weights_of(options_.output));
 }
 
+TEST_F(StaticTrainer, GivesTheSameBytesWhereverTheFilesLie) {
+  train_static(options_, nullptr);
+  const std::string here = weights_of(options_.output);
+  std::filesystem::create_directory(folder_.path() / "elsewhere");
+  options_.sources[0].path = folder_.path() / "elsewhere" / "same-pairs.jsonl";
+  std::filesystem::copy_file(folder_.path() / "pairs.jsonl", options_.sources[0].path);
+  options_.output = folder_.path() / "elsewhere" / "model";
+  train_static(options_, nullptr);
+  EXPECT_EQ(here, weights_of(options_.output));
+}
+
 TEST_F(StaticTrainer, OtherSeedsGiveOtherBytes) {
   train_static(options_, nullptr);
   const std::string one = weights_of(options_.output);

@@ -1,14 +1,12 @@
 // The fuzzers' own driver: mutates seeds by flipping, cutting, doubling, splicing and by writing extreme numbers.
 // Debian's g++ has no libFuzzer; with clang, `-fsanitize=fuzzer` in place of this file is guided by coverage.
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "base/files.h"
 #include "base/random.h"
 #include "fuzz/fuzz.h"
 #include "sextant/error.h"
@@ -111,12 +109,8 @@ bool try_input(const std::string& input, uint64_t round) {
 namespace sextant::fuzz {
 
 std::string as_file(const uint8_t* data, size_t size, std::string_view ending) {
-  static const std::string folder = [] {
-    std::string pattern = (std::filesystem::temp_directory_path() / "sextant-fuzz-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    return pattern;
-  }();
-  std::string path = folder + "/input" + std::string(ending);
+  static const base::TemporaryFolder folder;
+  std::string path = folder.path() / ("input" + std::string(ending));
   std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
   return path;
 }

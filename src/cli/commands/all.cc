@@ -2,7 +2,7 @@
 
 namespace sextant::cli {
 
-void add_all_commands(CLI::App& app, Context& context) {
+void add_all_commands(Command app, Context& context) {
   add_index(app, context);
   add_search(app, context);
   add_demo(app, context);
@@ -12,11 +12,11 @@ void add_all_commands(CLI::App& app, Context& context) {
   add_analogy(app, context);
   add_explain(app, context);
   add_tokenize(app, context);
-  CLI::App* train = app.add_subcommand("train", "Train models and vocabularies");
-  train->require_subcommand(1);
-  add_train_static(*train, context);
-  add_train_average(*train, context);
-  add_train_tokenizer(*train, context);
+  Command train = app.subcommand("train", "Train models and vocabularies");
+  train.require_subcommand();
+  add_train_static(train, context);
+  add_train_average(train, context);
+  add_train_tokenizer(train, context);
   add_eval(app, context);
   add_info(app, context);
 }

@@ -19,12 +19,12 @@ std::string excerpt(const std::string& passage) {
 
 }  // namespace
 
-void add_demo(CLI::App& app, Context& context) {
+void add_demo(Command app, Context& context) {
   auto model_name = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("demo", "Index the sample library and answer a dozen questions by meaning");
-  add_model_option(*command, *model_name);
-  add_common_options(*command, context, Common::threads);
-  command->callback([model_name, &context] {
+  Command command = app.subcommand("demo", "Index the sample library and answer a dozen questions by meaning");
+  add_model_option(command, *model_name);
+  add_common_options(command, context, Common::threads);
+  command.callback([model_name, &context] {
     auto model = Embedder::load(*model_name);
     Library library = open_sample_library(*model, context);
     print(fmt::format("{} documents, {} passages, model {} ({} dimensions)\n\n", library.document_count(),

@@ -61,37 +61,34 @@ void print_notes(const engine::EmbedStreamReport& report, const engine::EmbedStr
 
 }  // namespace
 
-void add_embed(CLI::App& app, Context& context) {
+void add_embed(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("embed", "Turn texts into vectors");
-  command->add_option("TEXT", options->source.texts, "Texts");
-  command->add_option("--input,-i", options->source.input,
-                      "A file of lines, JSON lines (.jsonl) or CSV (.csv .tsv), plain or .zst; a folder of .txt .md "
-                      ".html; - for lines from stdin");
-  command->add_option("--field", options->source.field, "The field of JSON lines; text where not given");
-  command->add_option("--column", options->source.column,
-                      "The column of CSV, by name or number from 0; text, or the only one, where not given");
-  command->add_option("--output,-o", options->output,
-                      "F.npy, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
-  auto* name = command->add_option("--prompt-name", options->prompt_name, "A prompt of the model's config");
-  command->add_option("--prompt", options->prompt, "Text written before each text, as it is")->excludes(name);
-  command->add_option("--dim", options->dim, "Keep the first so many components and normalise again (Matryoshka)")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--precision", options->precision, "float32, int8, uint8, binary or ubinary")
-      ->capture_default_str();
-  command->add_option("--calibration", options->calibration,
-                      "Vectors (.npy) that give int8 and uint8 their ranges; else the whole input does, in two passes");
-  command->add_flag("--no-normalize", options->no_normalize, "Leave the vectors' lengths as they are");
+  Command command = app.subcommand("embed", "Turn texts into vectors");
+  command.option("TEXT", options->source.texts, "Texts");
+  command.option("--input,-i", options->source.input,
+                 "A file of lines, JSON lines (.jsonl) or CSV (.csv .tsv), plain or .zst; a folder of .txt .md "
+                 ".html; - for lines from stdin");
+  command.option("--field", options->source.field, "The field of JSON lines; text where not given");
+  command.option("--column", options->source.column,
+                 "The column of CSV, by name or number from 0; text, or the only one, where not given");
+  command.option("--output,-o", options->output, "F.npy, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
+  Option name = command.option("--prompt-name", options->prompt_name, "A prompt of the model's config");
+  command.option("--prompt", options->prompt, "Text written before each text, as it is").excludes(name);
+  command.option("--dim", options->dim, "Keep the first so many components and normalise again (Matryoshka)")
+      .positive();
+  command.option("--precision", options->precision, "float32, int8, uint8, binary or ubinary").show_default();
+  command.option("--calibration", options->calibration,
+                 "Vectors (.npy) that give int8 and uint8 their ranges; else the whole input does, in two passes");
+  command.flag("--no-normalize", options->no_normalize, "Leave the vectors' lengths as they are");
+  command.option("--max-length", options->max_length, "Most tokens of a text; the model's own limit when not given")
+      .positive();
   command
-      ->add_option("--max-length", options->max_length, "Most tokens of a text; the model's own limit when not given")
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--on-overflow", options->on_overflow,
-                   "Texts over the limit: truncate them, stop with an error, or chunk them into several vectors")
-      ->capture_default_str();
-  add_model_option(*command, options->model);
-  add_common_options(*command, context, Common::threads);
-  command->callback([options, &context] {
+      .option("--on-overflow", options->on_overflow,
+              "Texts over the limit: truncate them, stop with an error, or chunk them into several vectors")
+      .show_default();
+  add_model_option(command, options->model);
+  add_common_options(command, context, Common::threads);
+  command.callback([options, &context] {
     engine::EmbedStreamOptions stream;
     stream.precision = engine::parse_precision(options->precision);
     stream.on_overflow = engine::parse_on_overflow(options->on_overflow);

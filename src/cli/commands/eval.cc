@@ -23,7 +23,7 @@ struct Options {
   size_t max_length = 0;
   std::string prompt;
   // retrieval
-  std::string query_prompt, document_prompt;
+  std::optional<std::string> query_prompt, document_prompt;
   std::string split = "test";
   // classify
   std::string protocol = "centroid";
@@ -177,13 +177,13 @@ void report(const char* task, const std::vector<Row>& rows, const Models& models
 }
 
 // The options that all three share.
-void add_shared_options(CLI::App& command, const std::shared_ptr<Options>& options, Context& context,
+void add_shared_options(Command command, const std::shared_ptr<Options>& options, Context& context,
                         const char* data_help) {
-  command.add_option("--data", options->data, data_help)->required()->type_name("PATH");
+  command.option("--data", options->data, data_help).required().type_name("PATH");
   add_model_option(command, options->model);
-  command.add_option("--against", options->against, "A second model: says whether the difference is more than noise");
-  command.add_option("--dim", options->dim, "Keep the first DIM components of each vector (Matryoshka); 0: all");
-  command.add_option("--max-length", options->max_length, "Tokens read of each text; 0: the model's own limit");
+  command.option("--against", options->against, "A second model: says whether the difference is more than noise");
+  command.option("--dim", options->dim, "Keep the first DIM components of each vector (Matryoshka); 0: all");
+  command.option("--max-length", options->max_length, "Tokens read of each text; 0: the model's own limit");
   add_common_options(command, context, Common::json | Common::threads);
 }
 
@@ -217,14 +217,14 @@ void run_sts(const Options& options, const Context& context) {
   report("sts", rows, models, options, context);
 }
 
-void run_retrieval(const CLI::App& command, const Options& options, const Context& context) {
+void run_retrieval(const Options& options, const Context& context) {
   Models models(options);
   auto progress = context.progress();
   eval::RetrievalOptions task;
   set_shared(task, options, context, progress.get());
   // An empty prompt that was given switches the model's own off.
-  if (command.count("--query-prompt")) task.query_prompt = options.query_prompt;
-  if (command.count("--document-prompt")) task.document_prompt = options.document_prompt;
+  if (options.query_prompt) task.query_prompt = *options.query_prompt;
+  if (options.document_prompt) task.document_prompt = *options.document_prompt;
   std::vector<Row> rows;
   for (const std::string& path : options.data) {
     eval::RetrievalDataset dataset = eval::read_retrieval(path, {.split = options.split});
@@ -270,45 +270,44 @@ void run_classify(const Options& options, const Context& context) {
 
 }  // namespace
 
-void add_eval(CLI::App& app, Context& context) {
-  CLI::App* eval = app.add_subcommand("eval", "Measure a model: sts, retrieval or classify");
-  eval->require_subcommand(1);
+void add_eval(Command app, Context& context) {
+  Command eval = app.subcommand("eval", "Measure a model: sts, retrieval or classify");
+  eval.require_subcommand();
 
   auto sts_options = std::make_shared<Options>();
-  CLI::App* sts = eval->add_subcommand("sts", "Similarity: Spearman of cosine against people's scores");
-  add_shared_options(*sts, sts_options, context,
+  Command sts = eval.subcommand("sts", "Similarity: Spearman of cosine against people's scores");
+  add_shared_options(sts, sts_options, context,
                      "Pair files or folders of them: STS Benchmark, SemEval .tsv (score, a, b), .csv or .jsonl with "
                      "score, sentence1, sentence2");
-  sts->add_option("--prompt", sts_options->prompt, "Text written before each sentence");
-  sts->callback([sts_options, &context] { run_sts(*sts_options, context); });
+  sts.option("--prompt", sts_options->prompt, "Text written before each sentence");
+  sts.callback([sts_options, &context] { run_sts(*sts_options, context); });
 
   auto retrieval_options = std::make_shared<Options>();
-  CLI::App* retrieval = eval->add_subcommand("retrieval", "Search: nDCG@10, MAP, recall@100, MRR@10");
-  add_shared_options(*retrieval, retrieval_options, context,
+  Command retrieval = eval.subcommand("retrieval", "Search: nDCG@10, MAP, recall@100, MRR@10");
+  add_shared_options(retrieval, retrieval_options, context,
                      "Folders: BEIR (corpus.jsonl, queries.jsonl, qrels/) or Cranfield (cran.all.1400, cran.qry, "
                      "cranqrel)");
-  retrieval->add_option("--split", retrieval_options->split, "BEIR: which qrels/SPLIT.tsv")->capture_default_str();
-  retrieval->add_option("--query-prompt", retrieval_options->query_prompt,
-                        "Text written before each query, instead of the model's own");
-  retrieval->add_option("--document-prompt", retrieval_options->document_prompt,
-                        "Text written before each document, instead of the model's own");
-  retrieval->callback(
-      [retrieval, retrieval_options, &context] { run_retrieval(*retrieval, *retrieval_options, context); });
+  retrieval.option("--split", retrieval_options->split, "BEIR: which qrels/SPLIT.tsv").show_default();
+  retrieval.option("--query-prompt", retrieval_options->query_prompt,
+                   "Text written before each query, instead of the model's own");
+  retrieval.option("--document-prompt", retrieval_options->document_prompt,
+                   "Text written before each document, instead of the model's own");
+  retrieval.callback([retrieval_options, &context] { run_retrieval(*retrieval_options, context); });
 
   auto classify_options = std::make_shared<Options>();
-  CLI::App* classify = eval->add_subcommand("classify", "Classification: accuracy on held-out texts");
-  add_shared_options(*classify, classify_options, context,
+  Command classify = eval.subcommand("classify", "Classification: accuracy on held-out texts");
+  add_shared_options(classify, classify_options, context,
                      "Folders with train and test as .csv, .tsv or .jsonl, or a .json file as CLINC150's");
   classify
-      ->add_option("--protocol", classify_options->protocol,
-                   "centroid: nearest class centroid; mteb: logistic regression on 8 examples a label, 10 draws")
-      ->check(CLI::IsMember({"centroid", "mteb"}))
-      ->capture_default_str();
-  classify->add_option("--seed", classify_options->seed, "mteb: seed of the draws")->capture_default_str();
-  classify->add_option("--prompt", classify_options->prompt, "Text written before each text");
-  classify->add_option("--text-column", classify_options->text_column, "Column or field of the text");
-  classify->add_option("--label-column", classify_options->label_column, "Column or field of the label");
-  classify->callback([classify_options, &context] { run_classify(*classify_options, context); });
+      .option("--protocol", classify_options->protocol,
+              "centroid: nearest class centroid; mteb: logistic regression on 8 examples a label, 10 draws")
+      .one_of({"centroid", "mteb"})
+      .show_default();
+  classify.option("--seed", classify_options->seed, "mteb: seed of the draws").show_default();
+  classify.option("--prompt", classify_options->prompt, "Text written before each text");
+  classify.option("--text-column", classify_options->text_column, "Column or field of the text");
+  classify.option("--label-column", classify_options->label_column, "Column or field of the label");
+  classify.callback([classify_options, &context] { run_classify(*classify_options, context); });
 }
 
 }  // namespace sextant::cli

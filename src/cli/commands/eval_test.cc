@@ -97,7 +97,7 @@ TEST_F(EvalCommand, WrongUsageAndMissingOrBrokenDataEndWithTheirStatusAndOneLine
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
   };
   expect({"eval", "sts"}, 2, "sextant: invalid_argument: --data is required");
-  expect({"eval", "classify", "--data", folder(), "--protocol", "knn"}, 2, "knn not in {centroid,mteb}");
+  expect({"eval", "classify", "--data", folder(), "--protocol", "knn"}, 2, "'knn' is none of centroid, mteb");
   expect({"eval", "sts", "--data", folder() + "/absent.tsv"}, 3, "absent.tsv does not exist");
   std::string broken = write("broken.tsv", "1\ta\tb\nhigh\ta\tb\n");
   expect({"eval", "sts", "--data", broken}, 4, "broken.tsv: line 2: the score is 'high'");

@@ -45,15 +45,15 @@ void print_json(const Explanation& explanation, const Embedder& model, const Opt
 
 }  // namespace
 
-void add_explain(CLI::App& app, Context& context) {
+void add_explain(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("explain", "Show step by step how a text becomes a vector");
-  command->add_option("TEXT", options->text, "A text")->required();
-  command->add_option("--prompt", options->prompt, "Text written before TEXT, as it is");
-  command->add_option("--dim", options->dim, "Keep the first so many components and normalise again");
-  add_model_option(*command, options->model);
-  add_common_options(*command, context, Common::json);
-  command->callback([options, &context] {
+  Command command = app.subcommand("explain", "Show step by step how a text becomes a vector");
+  command.option("TEXT", options->text, "A text").required();
+  command.option("--prompt", options->prompt, "Text written before TEXT, as it is");
+  command.option("--dim", options->dim, "Keep the first so many components and normalise again");
+  add_model_option(command, options->model);
+  add_common_options(command, context, Common::json);
+  command.callback([options, &context] {
     auto model = Embedder::load(options->model);
     Explanation explanation = model->explain(options->text, {.dim = options->dim, .prompt = options->prompt});
     if (context.json) return print_json(explanation, *model, *options);

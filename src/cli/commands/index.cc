@@ -59,27 +59,26 @@ void print_notes(const LibraryReport& report, const Context& context, const Opti
 
 }  // namespace
 
-void add_index(CLI::App& app, Context& context) {
+void add_index(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("index", "Cut documents into passages, embed them and save a library to search");
-  command->add_option("PATH", options->paths, "Files and folders (.txt .md .html)")->required();
-  command->add_option("--output,-o", options->output, "The library to write")->required();
+  Command command = app.subcommand("index", "Cut documents into passages, embed them and save a library to search");
+  command.option("PATH", options->paths, "Files and folders (.txt .md .html)").required();
+  command.option("--output,-o", options->output, "The library to write").required();
   command
-      ->add_option("--chunk-tokens", options->library.chunk_tokens_max,
-                   "Most tokens of a passage, its title and headings included; 0: 256, or the model's limit if lower")
-      ->capture_default_str();
-  command->add_option("--overlap", options->library.overlap_tokens, "Tokens that a passage repeats of the one before")
-      ->capture_default_str();
+      .option("--chunk-tokens", options->library.chunk_tokens_max,
+              "Most tokens of a passage, its title and headings included; 0: 256, or the model's limit if lower")
+      .show_default();
+  command.option("--overlap", options->library.overlap_tokens, "Tokens that a passage repeats of the one before")
+      .show_default();
   command
-      ->add_option("--window-tokens", options->library.window_tokens,
-                   "Tokens of the windows in which passages are compared with a question; 0: passages as wholes")
-      ->capture_default_str();
-  command->add_option("--max-file-bytes", options->library.file_bytes_max, "Longer files are skipped, and named")
-      ->capture_default_str();
-  add_model_option(*command, options->model);
-  add_common_options(*command, context, Common::json | Common::threads);
-  command->callback([options, &context] {
+      .option("--window-tokens", options->library.window_tokens,
+              "Tokens of the windows in which passages are compared with a question; 0: passages as wholes")
+      .show_default();
+  command.option("--max-file-bytes", options->library.file_bytes_max, "Longer files are skipped, and named")
+      .show_default();
+  add_model_option(command, options->model);
+  add_common_options(command, context, Common::json | Common::threads);
+  command.callback([options, &context] {
     // The library remembers its model by this name, and is searched from other folders.
     std::error_code error;
     if (std::filesystem::is_directory(options->model, error)) {

@@ -8,12 +8,12 @@
 
 namespace sextant::cli {
 
-void add_info(CLI::App& app, Context& context) {
+void add_info(Command app, Context& context) {
   auto model_name = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("info", "Describe this program, this machine and a model");
-  add_model_option(*command, *model_name);
-  add_common_options(*command, context, Common::json);
-  command->callback([model_name, &context] {
+  Command command = app.subcommand("info", "Describe this program, this machine and a model");
+  add_model_option(command, *model_name);
+  add_common_options(command, context, Common::json);
+  command.callback([model_name, &context] {
     auto model = Embedder::load(*model_name);
     nlohmann::ordered_json out = {{"version", kVersion},
                                   {"simd", simd::name(simd::kernels().tier)},

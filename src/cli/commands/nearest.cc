@@ -59,16 +59,15 @@ std::vector<std::pair<float, std::string>> parse_terms(const std::vector<std::st
 
 }  // namespace
 
-void add_nearest(CLI::App& app, Context& context) {
+void add_nearest(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("nearest", "List the words nearest in meaning to a word or text");
-  command->add_option("WORD_OR_TEXT", options->text, "A word or a text")->required();
-  command->add_option("--limit", options->limit, "How many words")->check(CLI::Range(1, 10000))->capture_default_str();
-  command->add_option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)")
-      ->capture_default_str();
-  add_model_option(*command, options->model);
-  add_common_options(*command, context, Common::json);
-  command->callback([options, &context] {
+  Command command = app.subcommand("nearest", "List the words nearest in meaning to a word or text");
+  command.option("WORD_OR_TEXT", options->text, "A word or a text").required();
+  command.option("--limit", options->limit, "How many words").range(1, 10000).show_default();
+  command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
+  add_model_option(command, options->model);
+  add_common_options(command, context, Common::json);
+  command.callback([options, &context] {
     Metric metric = parse_metric(options->metric);
     auto model = Embedder::load(options->model);
     std::vector<float> query = embed_one(*model, options->text, context);
@@ -79,14 +78,14 @@ void add_nearest(CLI::App& app, Context& context) {
   });
 }
 
-void add_analogy(CLI::App& app, Context& context) {
+void add_analogy(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("analogy", "Solve king - man + woman with word vectors");
-  command->add_option("TERMS", options->terms, "Words joined by + and -, each its own argument")->required();
-  command->add_option("--limit", options->limit, "How many words")->check(CLI::Range(1, 10000))->capture_default_str();
-  add_model_option(*command, options->model);
-  add_common_options(*command, context, Common::json);
-  command->callback([options, &context] {
+  Command command = app.subcommand("analogy", "Solve king - man + woman with word vectors");
+  command.option("TERMS", options->terms, "Words joined by + and -, each its own argument").required();
+  command.option("--limit", options->limit, "How many words").range(1, 10000).show_default();
+  add_model_option(command, options->model);
+  add_common_options(command, context, Common::json);
+  command.callback([options, &context] {
     auto terms = parse_terms(options->terms);
     auto model = Embedder::load(options->model);
     WordVectors vocabulary = word_vectors(*model);

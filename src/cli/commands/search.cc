@@ -118,23 +118,21 @@ std::unique_ptr<Embedder> load_model(const Options& options, const std::string& 
 
 }  // namespace
 
-void add_search(CLI::App& app, Context& context) {
+void add_search(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("search", "Answer a question from a library by meaning");
+  Command command = app.subcommand("search", "Answer a question from a library by meaning");
   command
-      ->add_option("ARGUMENTS", options->arguments,
-                   "[LIB] QUERY: a library, and a question in quotes. Without LIB: the library that the environment "
-                   "variable SEXTANT_LIBRARY names, else the sample library")
-      ->required()
-      ->expected(1, 2)
-      ->option_text("[LIB] QUERY");
-  command->add_option("--limit,-k", options->search.limit, "How many documents")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command->add_flag("--all-passages", options->search.all_passages, "Every passage, not only each document's best");
-  command->add_option("--model,-m", options->model, "The model that the library was built with, if it has moved");
-  add_common_options(*command, context, Common::json);
-  command->callback([options, &context] {
+      .option("ARGUMENTS", options->arguments,
+              "[LIB] QUERY: a library, and a question in quotes. Without LIB: the library that the environment "
+              "variable SEXTANT_LIBRARY names, else the sample library")
+      .required()
+      .count(1, 2)
+      .option_text("[LIB] QUERY");
+  command.option("--limit,-k", options->search.limit, "How many documents").range(1, 100000).show_default();
+  command.flag("--all-passages", options->search.all_passages, "Every passage, not only each document's best");
+  command.option("--model,-m", options->model, "The model that the library was built with, if it has moved");
+  add_common_options(command, context, Common::json);
+  command.callback([options, &context] {
     const std::string& query = options->arguments.back();
     std::string path;
     if (options->arguments.size() == 2) path = options->arguments.front();

@@ -14,16 +14,15 @@ struct Options {
 
 }  // namespace
 
-void add_similarity(CLI::App& app, Context& context) {
+void add_similarity(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("similarity", "Say how near two texts are in meaning");
-  command->add_option("A", options->a, "A text")->required();
-  command->add_option("B", options->b, "Another text")->required();
-  command->add_option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)")
-      ->capture_default_str();
-  add_model_option(*command, options->model);
-  add_common_options(*command, context, Common::json);
-  command->callback([options, &context] {
+  Command command = app.subcommand("similarity", "Say how near two texts are in meaning");
+  command.option("A", options->a, "A text").required();
+  command.option("B", options->b, "Another text").required();
+  command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
+  add_model_option(command, options->model);
+  add_common_options(command, context, Common::json);
+  command.callback([options, &context] {
     Metric metric = parse_metric(options->metric);
     auto model = Embedder::load(options->model);
     std::vector<float> a = embed_one(*model, options->a, context);

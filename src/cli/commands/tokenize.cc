@@ -125,25 +125,25 @@ void tokenize_line(Writer& writer, simdjson::dom::parser& parser, std::string_vi
 
 }  // namespace
 
-void add_tokenize(CLI::App& app, Context& context) {
+void add_tokenize(Command app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("tokenize", "Show how a tokenizer cuts text into tokens");
-  command->add_option("TEXT", options->texts, "Texts; without any, lines are read from --input");
+  Command command = app.subcommand("tokenize", "Show how a tokenizer cuts text into tokens");
+  command.option("TEXT", options->texts, "Texts; without any, lines are read from --input");
   command
-      ->add_option("--tokenizer", options->tokenizer,
-                   "tokenizer.json, vocab.txt, vocab.json (+ merges.txt), .model, .tiktoken, or a model folder")
-      ->capture_default_str();
-  command->add_option("--input", options->input,
-                      "A file, or - for stdin: a line is a JSON string, {\"text\"}, or {\"a\", \"b\"} for a pair; "
-                      "a line that begins otherwise is a text itself");
-  command->add_flag("--plain", options->plain, "Take every input line as a text, even one that looks like JSON");
-  command->add_flag("--no-special-tokens", options->no_special_tokens, "Do not add [CLS], </s> and the like");
-  command->add_option("--max-length", options->max_length, "Keep at most this many tokens, special ones included");
-  command->add_option("--truncation", options->truncation, "Which text of a pair is cut first")
-      ->check(CLI::IsMember({"longest_first", "only_first", "only_second"}))
-      ->capture_default_str();
-  add_common_options(*command, context, Common::quiet);
-  command->callback([options] {
+      .option("--tokenizer", options->tokenizer,
+              "tokenizer.json, vocab.txt, vocab.json (+ merges.txt), .model, .tiktoken, or a model folder")
+      .show_default();
+  command.option("--input", options->input,
+                 "A file, or - for stdin: a line is a JSON string, {\"text\"}, or {\"a\", \"b\"} for a pair; "
+                 "a line that begins otherwise is a text itself");
+  command.flag("--plain", options->plain, "Take every input line as a text, even one that looks like JSON");
+  command.flag("--no-special-tokens", options->no_special_tokens, "Do not add [CLS], </s> and the like");
+  command.option("--max-length", options->max_length, "Keep at most this many tokens, special ones included");
+  command.option("--truncation", options->truncation, "Which text of a pair is cut first")
+      .one_of({"longest_first", "only_first", "only_second"})
+      .show_default();
+  add_common_options(command, context, Common::quiet);
+  command.callback([options] {
     EncodeOptions encode;
     encode.add_special_tokens = !options->no_special_tokens;
     encode.max_length = options->max_length;

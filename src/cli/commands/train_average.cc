@@ -12,14 +12,14 @@ struct Options {
 
 }  // namespace
 
-void add_train_average(CLI::App& train, Context& context) {
+void add_train_average(Command train, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = train.add_subcommand("average", "Average static models that were trained from one seed");
-  command->add_option("MODEL", options->models, "Folders of models with one vocabulary")->required();
-  command->add_option("--output", options->output, "Folder for the model")->required();
-  command->add_option("--quantized", options->quantized, "Folder for the same model with int8 rows");
-  add_common_options(*command, context, Common::quiet);
-  command->callback([options] {
+  Command command = train.subcommand("average", "Average static models that were trained from one seed");
+  command.option("MODEL", options->models, "Folders of models with one vocabulary").required();
+  command.option("--output", options->output, "Folder for the model").required();
+  command.option("--quantized", options->quantized, "Folder for the same model with int8 rows");
+  add_common_options(command, context, Common::quiet);
+  command.callback([options] {
     train::average_static({options->models.begin(), options->models.end()}, options->output);
     if (!options->quantized.empty()) train::quantize_static(options->output, options->quantized);
   });

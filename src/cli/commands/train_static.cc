@@ -164,44 +164,35 @@ class Recipe {
 
 // A flag that wins over the recipe when it is given.
 template <class T>
-void add_override(CLI::App* command, const std::shared_ptr<Options>& options, const std::string& flag,
+void add_override(Command command, const std::shared_ptr<Options>& options, const std::string& flag,
                   T train::StaticTrainOptions::*member, const std::string& help) {
-  T standard = options->train.*member;
-  command
-      ->add_option_function<T>(
-          flag,
-          [options, member](const T& value) {
-            options->overrides.push_back([member, value](train::StaticTrainOptions& train) { train.*member = value; });
-          },
-          help)
-      ->default_str(fmt::format("{}", standard));
+  auto value = std::make_shared<T>(options->train.*member);
+  Option option = command.option(flag, *value, help).show_default();
+  options->overrides.push_back([option, member, value](train::StaticTrainOptions& train) {
+    if (option.given()) train.*member = *value;
+  });
 }
 
 }  // namespace
 
-void add_train_static(CLI::App& train, Context& context) {
+void add_train_static(Command train, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = train.add_subcommand("static", "Train a static model: one vector a token, a text is their mean");
-  command->add_option("--pairs", options->pairs,
-                      "FILE[:WEIGHT] of JSON lines {\"a\", \"b\", \"n\"...}, plain or .zst; repeat for more");
-  command->add_option(
-      "--text", options->texts,
-      "FILE[:WEIGHT] of JSON lines {\"title\", \"text\"}; pairs derive from titles, headings, neighbours");
-  command->add_option("--kinds", options->kinds, "Which pairs --text gives; there is words, too")
-      ->capture_default_str();
-  command->add_option("--keep", options->keep, "Share of the neighbours, halves and words of --text that is used")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command->add_option("--config", options->config, "A recipe file in JSON instead of, or beside, these flags");
-  command->add_option("--root", options->root,
-                      "Folder that the recipe's sources lie in; default: the recipe's \"root\"");
-  command->add_option("--tokenizer", options->tokenizer, "Folder or file with the tokenizer.json to use");
-  command->add_option("--output", options->output, "Folder for the model");
-  command->add_option("--quantized", options->quantized,
-                      "Folder for the same model with int8 rows, a quarter of the size");
-  command
-      ->add_option("--matryoshka", options->matryoshka, "Prefixes trained to stand alone; default: DIM, DIM/2 ... 32")
-      ->delimiter(',');
+  Command command = train.subcommand("static", "Train a static model: one vector a token, a text is their mean");
+  command.option("--pairs", options->pairs,
+                 "FILE[:WEIGHT] of JSON lines {\"a\", \"b\", \"n\"...}, plain or .zst; repeat for more");
+  command.option("--text", options->texts,
+                 "FILE[:WEIGHT] of JSON lines {\"title\", \"text\"}; pairs derive from titles, headings, neighbours");
+  command.option("--kinds", options->kinds, "Which pairs --text gives; there is words, too").show_default();
+  command.option("--keep", options->keep, "Share of the neighbours, halves and words of --text that is used")
+      .range(0.0, 1.0)
+      .show_default();
+  command.option("--config", options->config, "A recipe file in JSON instead of, or beside, these flags");
+  command.option("--root", options->root, "Folder that the recipe's sources lie in; default: the recipe's \"root\"");
+  command.option("--tokenizer", options->tokenizer, "Folder or file with the tokenizer.json to use");
+  command.option("--output", options->output, "Folder for the model");
+  command.option("--quantized", options->quantized, "Folder for the same model with int8 rows, a quarter of the size");
+  command.option("--matryoshka", options->matryoshka, "Prefixes trained to stand alone; default: DIM, DIM/2 ... 32")
+      .delimiter(',');
   using T = train::StaticTrainOptions;
   add_override(command, options, "--dim", &T::dim, "Components of a vector");
   add_override(command, options, "--batch", &T::batch_pairs, "Pairs in a batch; all others of it are negatives");
@@ -215,9 +206,9 @@ void add_train_static(CLI::App& train, Context& context) {
   add_override(command, options, "--sif", &T::sif, "a of the initial weights a / (a + share); 0: all alike");
   add_override(command, options, "--seed", &T::seed, "Seed of all that is random");
   add_override(command, options, "--checkpoint-steps", &T::checkpoint_steps, "Steps between checkpoints; 0: none");
-  command->add_flag("--resume", options->train.resume, "Go on from the checkpoint in --output, if there is one");
-  add_common_options(*command, context, Common::json | Common::threads);
-  command->callback([options, &context] {
+  command.flag("--resume", options->train.resume, "Go on from the checkpoint in --output, if there is one");
+  add_common_options(command, context, Common::json | Common::threads);
+  command.callback([options, &context] {
     train::StaticTrainOptions& o = options->train;
     if (!options->config.empty()) Recipe(options->config, o).read(options->root);
     std::vector<std::string> kinds;

@@ -36,39 +36,39 @@ void note_losses(const Context& context, const train::TokenizerTrainReport& repo
 
 }  // namespace
 
-void add_train_tokenizer(CLI::App& train_command, Context& context) {
+void add_train_tokenizer(Command train_command, Context& context) {
   auto options = std::make_shared<Options>();
   train::TokenizerTrainOptions& train = options->train;
-  CLI::App* command = train_command.add_subcommand("tokenizer", "Learn a vocabulary and write its tokenizer.json");
-  command->add_option("--model", options->model, "Kind of vocabulary")
-      ->check(CLI::IsMember({"wordpiece", "bpe", "unigram"}))
-      ->default_str("wordpiece");
-  command->add_option("--vocab-size", train.vocabulary_size, "Entries, special tokens included")->capture_default_str();
-  command->add_option("--input", options->inputs,
-                      "Files to learn from, plain or .zst: a text a line, or .jsonl objects; - is standard input");
-  command->add_option("--output", options->output, "Folder for tokenizer.json and tokenizer_config.json");
-  command->add_option("--field", train.fields, "Fields of .jsonl objects to read; default: text, title, a, b and n");
-  command->add_flag("--whole-words", train.whole_words,
-                    "wordpiece: no parts of words, only characters and the most frequent words");
-  auto* lowercase = command->add_flag("--lowercase", options->lowercase,
-                                      "Lower the case (wordpiece also strips accents); default for wordpiece");
-  command->add_flag("--no-lowercase", options->no_lowercase, "Keep the case; default for bpe and unigram")
-      ->excludes(lowercase);
-  command->add_option("--min-frequency", train.min_frequency, "Occurrences below which nothing becomes an entry")
-      ->capture_default_str();
+  Command command = train_command.subcommand("tokenizer", "Learn a vocabulary and write its tokenizer.json");
+  command.option("--model", options->model, "Kind of vocabulary")
+      .one_of({"wordpiece", "bpe", "unigram"})
+      .show_default("wordpiece");
+  command.option("--vocab-size", train.vocabulary_size, "Entries, special tokens included").show_default();
+  command.option("--input", options->inputs,
+                 "Files to learn from, plain or .zst: a text a line, or .jsonl objects; - is standard input");
+  command.option("--output", options->output, "Folder for tokenizer.json and tokenizer_config.json");
+  command.option("--field", train.fields, "Fields of .jsonl objects to read; default: text, title, a, b and n");
+  command.flag("--whole-words", train.whole_words,
+               "wordpiece: no parts of words, only characters and the most frequent words");
+  Option lowercase = command.flag("--lowercase", options->lowercase,
+                                 "Lower the case (wordpiece also strips accents); default for wordpiece");
+  command.flag("--no-lowercase", options->no_lowercase, "Keep the case; default for bpe and unigram")
+      .excludes(lowercase);
+  command.option("--min-frequency", train.min_frequency, "Occurrences below which nothing becomes an entry")
+      .show_default();
   command
-      ->add_option("--special-tokens", options->special_tokens,
-                   "They get the first ids, in this order; default: [PAD],[UNK],[CLS],[SEP],[MASK] for wordpiece, "
-                   "else <s>,<pad>,</s>,<unk>,<mask>")
-      ->delimiter(',');
-  command->add_option("--limit-alphabet", train.alphabet_max,
-                      "Characters that are entries of their own at most (wordpiece, unigram); default: all but the "
-                      "rarest ten thousandth of the text, 1000 in any case");
-  command->add_option("--max-words", train.words_max, "Distinct words kept in memory while counting")
-      ->check(CLI::Range(size_t{1000}, size_t{1} << 30))
-      ->capture_default_str();
-  add_common_options(*command, context, Common::json | Common::threads);
-  command->callback([options, &context] {
+      .option("--special-tokens", options->special_tokens,
+              "They get the first ids, in this order; default: [PAD],[UNK],[CLS],[SEP],[MASK] for wordpiece, "
+              "else <s>,<pad>,</s>,<unk>,<mask>")
+      .delimiter(',');
+  command.option("--limit-alphabet", train.alphabet_max,
+                 "Characters that are entries of their own at most (wordpiece, unigram); default: all but the "
+                 "rarest ten thousandth of the text, 1000 in any case");
+  command.option("--max-words", train.words_max, "Distinct words kept in memory while counting")
+      .range(size_t{1000}, size_t{1} << 30)
+      .show_default();
+  add_common_options(command, context, Common::json | Common::threads);
+  command.callback([options, &context] {
     train::TokenizerTrainOptions& o = options->train;
     if (options->inputs.empty()) throw Error(ErrorCode::invalid_argument, "train tokenizer: --input is missing");
     if (options->output.empty()) throw Error(ErrorCode::invalid_argument, "train tokenizer: --output is missing");

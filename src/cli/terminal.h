@@ -1,0 +1,21 @@
+// cli/terminal.h: what stdout is, and text laid out for it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace sextant::cli {
+
+// True when stdout is a terminal that may be given colours (NO_COLOR is respected).
+bool stdout_is_terminal();
+// Columns of the terminal on stdout, 80 when unknown.
+size_t terminal_width();
+// ANSI emphasis when stdout is a terminal, the text alone otherwise.
+std::string bold(std::string_view text);
+std::string faint(std::string_view text);
+
+// TEXT broken at spaces into lines of at most WIDTH columns, each after INDENT spaces.
+std::string wrap(std::string_view text, size_t width, size_t indent);
+
+}  // namespace sextant::cli
