@@ -37,9 +37,9 @@ struct EmbedReport {
     size_t tokens_dropped;  // tokens that did not fit
   };
   std::vector<Truncation> truncated;
-  std::vector<size_t> empty;    // items without a single known token: their vector is all zeros
-  uint64_t token_count = 0;     // tokens used
-  uint64_t unknown_count = 0;   // tokens outside the vocabulary, dropped or mapped to the unknown token
+  std::vector<size_t> empty;   // items without a single known token: their vector is all zeros
+  uint64_t token_count = 0;    // tokens used
+  uint64_t unknown_count = 0;  // tokens outside the vocabulary, dropped or mapped to the unknown token
 };
 
 // How one text becomes its vector, step by step.

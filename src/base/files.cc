@@ -49,9 +49,8 @@ int open_regular(const std::filesystem::path& path, uint64_t& size_bytes) {
   }
   if (!S_ISREG(info.st_mode)) {
     ::close(fd);
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: is {}, expected a regular file", path.string(),
-                            S_ISDIR(info.st_mode) ? "a folder" : "not a regular file"));
+    throw Error(ErrorCode::invalid_argument, fmt::format("{}: is {}, expected a regular file", path.string(),
+                                                         S_ISDIR(info.st_mode) ? "a folder" : "not a regular file"));
   }
   size_bytes = static_cast<uint64_t>(info.st_size);
   return fd;

@@ -1,7 +1,7 @@
 // base/progress.h: how long work tells how far it is, without knowing who listens.
 //
-// Library functions that take long accept a Progress*; nullptr means nobody listens. The command line draws a bar from it.
-// Threads: report() may come from any thread, one at a time.
+// Library functions that take long accept a Progress*; nullptr means nobody listens. The command line draws a bar from
+// it. Threads: report() may come from any thread, one at a time.
 #pragma once
 
 #include <cstdint>

@@ -23,6 +23,13 @@ pc=$(dirname "$(find "$scratch/prefix" -name sextant.pc)")
 "$compiler" -std=c++20 "$here/main.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/by_pkg_config"
 echo "pkg-config: $("$scratch/by_pkg_config")"
 
+# The README's program, as it stands there.
+awk '/^```cpp/ {inside = 1; next} /^```/ {inside = 0} inside' "$here/../../README.md" >"$scratch/readme.txt"
+{ grep '^#include' "$scratch/readme.txt"; echo "int main() {"; grep -v '^#include' "$scratch/readme.txt"; echo "}"; } >"$scratch/readme.cc"
+# shellcheck disable=SC2046
+"$compiler" -std=c++20 "$scratch/readme.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/readme"
+"$scratch/readme"
+
 # The installed program works from anywhere, its sample library included.
 cd /
 HOME="$scratch" "$scratch/prefix/bin/sextant" search --quiet --limit 1 "how do I stop my tap from dripping"

@@ -51,7 +51,7 @@ void add_train_tokenizer(Command train_command, Context& context) {
   command.flag("--whole-words", train.whole_words,
                "wordpiece: no parts of words, only characters and the most frequent words");
   Option lowercase = command.flag("--lowercase", options->lowercase,
-                                 "Lower the case (wordpiece also strips accents); default for wordpiece");
+                                  "Lower the case (wordpiece also strips accents); default for wordpiece");
   command.flag("--no-lowercase", options->no_lowercase, "Keep the case; default for bpe and unigram")
       .excludes(lowercase);
   command.option("--min-frequency", train.min_frequency, "Occurrences below which nothing becomes an entry")
