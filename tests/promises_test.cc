@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 #include "simd/kernels.h"
 
 namespace sextant {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "io/jsonl.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 #include "simd/kernels.h"
 
 namespace {

@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant {
 

@@ -14,7 +14,7 @@
 #include "base/progress.h"
 #include "cli/command_line.h"
 #include "cli/terminal.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 #include "sextant/error.h"
 
 namespace sextant::cli {

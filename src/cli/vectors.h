@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 #include "sextant/metric.h"
 
 namespace sextant::cli {

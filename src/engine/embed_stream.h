@@ -15,7 +15,7 @@
 #include "base/progress.h"
 #include "engine/quantize.h"
 #include "engine/text_source.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant::engine {
 

@@ -51,6 +51,7 @@ class Builder {
  public:
   Builder(const Embedder& model, const LibraryOptions& options)
       : model_(model), options_(options), pool_(options.thread_count) {
+    embed_options_.normalize = true;
     embed_options_.prompt = prompt_named(model, {"document", "passage", "corpus"});
     size_t tokens_max = options.chunk_tokens_max;
     if (tokens_max == 0) {
@@ -383,7 +384,7 @@ SearchResult Library::search(std::string_view query, const Embedder& model, cons
   auto start = std::chrono::steady_clock::now();
   std::vector<float> vector(model.dim());
   EmbedReport report;
-  model.embed({&query, 1}, {.prompt = prompt_named(model, {"query"})}, vector, &report);
+  model.embed({&query, 1}, {.normalize = true, .prompt = prompt_named(model, {"query"})}, vector, &report);
   result.embed_ms = milliseconds_since(start);
   result.query_is_empty = !report.empty.empty();
   if (result.query_is_empty) return result;

@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant::engine {
 
@@ -41,7 +41,7 @@ class TestingEmbedder : public Embedder {
       if (!any && report) report->empty.push_back(item);
       double length = 0;
       for (size_t i = 0; i < dim; ++i) length += sum[i] * sum[i];
-      length = options.normalize && length > 0 ? std::sqrt(length) : 1;
+      length = options.normalize.value_or(true) && length > 0 ? std::sqrt(length) : 1;
       for (size_t i = 0; i < dim; ++i) out[item * dim + i] = static_cast<float>(sum[i] / length);
     }
   }

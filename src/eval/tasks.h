@@ -17,7 +17,7 @@
 #include "base/progress.h"
 #include "eval/datasets.h"
 #include "eval/metrics.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant::eval {
 

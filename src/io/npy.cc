@@ -197,13 +197,15 @@ NpyFile::NpyFile(const std::filesystem::path& path) : name_(path.string()), file
   }
   type_ = known->type;
 
-  dimensions_ = header.shape.size();
-  if (dimensions_ != 1 && dimensions_ != 2) {
-    throw Error(ErrorCode::unsupported, fmt::format("{}: has {} dimensions, expected 1 or 2", name_, dimensions_));
+  if (header.shape.empty()) {
+    throw Error(ErrorCode::unsupported, fmt::format("{}: is a single number, expected an array", name_));
   }
   uint64_t rows = header.shape[0];
-  uint64_t cols = dimensions_ == 2 ? header.shape[1] : 1;
-  if (header.fortran_order && dimensions_ == 2 && rows > 1 && cols > 1) {
+  uint64_t cols = 1;
+  for (size_t i = 1; i < header.shape.size(); ++i) {
+    if (__builtin_mul_overflow(cols, header.shape[i], &cols)) throw corrupted("header promises more than there can be");
+  }
+  if (header.fortran_order && header.shape.size() > 1 && rows > 1 && cols > 1) {
     throw Error(ErrorCode::unsupported,
                 name_ + ": is in Fortran order, expected C order (numpy.ascontiguousarray before saving)");
   }
@@ -214,6 +216,7 @@ NpyFile::NpyFile(const std::filesystem::path& path) : name_(path.string()), file
     throw corrupted(
         fmt::format("header promises {} x {} of {}, but {} bytes of data follow", rows, cols, known->name, present));
   }
+  shape_.assign(header.shape.begin(), header.shape.end());
   rows_ = rows;
   cols_ = cols;
   bytes_ = file_.bytes().subspan(start + length);

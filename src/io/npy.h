@@ -1,4 +1,4 @@
-// io/npy.h: numpy's .npy files, versions 1 to 3 (numpy.lib.format): one array of one or two dimensions, C order.
+// io/npy.h: numpy's .npy files, versions 1 to 3 (numpy.lib.format): one array, C order.
 //
 // Reading maps the file and converts row by row; nothing of it is trusted: a header whose promise differs from the
 // file's length is refused. Writing streams rows and fills in their number at the end, so the array may be larger than
@@ -30,9 +30,10 @@ class NpyFile {
   explicit NpyFile(const std::filesystem::path& path);
 
   NpyType type() const { return type_; }
-  size_t dimensions() const { return dimensions_; }  // 1 or 2
-  size_t rows() const { return rows_; }
-  size_t cols() const { return cols_; }  // 1 for an array of one dimension
+  const std::vector<size_t>& shape() const { return shape_; }  // one dimension or more
+  size_t dimensions() const { return shape_.size(); }
+  size_t rows() const { return rows_; }  // the first dimension
+  size_t cols() const { return cols_; }  // the product of all others; 1 for an array of one dimension
 
   // The array's bytes, [rows, cols] of type().
   std::span<const std::byte> bytes() const { return bytes_; }
@@ -48,7 +49,7 @@ class NpyFile {
   std::string name_;
   base::MappedFile file_;
   NpyType type_ = NpyType::float32;
-  size_t dimensions_ = 2;
+  std::vector<size_t> shape_;
   size_t rows_ = 0;
   size_t cols_ = 0;
   std::span<const std::byte> bytes_;

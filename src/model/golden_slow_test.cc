@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "base/files.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant::model {
 namespace {

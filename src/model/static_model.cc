@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "model/config.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 
@@ -18,13 +19,13 @@ namespace {
 // model2vec's encode() default.
 constexpr size_t kModel2VecTokensMax = 512;
 
-struct Config {
+struct Json {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
   bool present = false;
 };
 
-void parse_config(std::string_view text, const std::string& source, Config& config) {
+void parse_config(std::string_view text, const std::string& source, Json& config) {
   if (text.empty()) return;
   if (auto error = config.parser.parse(text.data(), text.size()).get(config.root)) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not valid JSON: {}", source, simdjson::error_message(error)));
@@ -60,7 +61,7 @@ std::string_view cut_code_points(std::string_view text, size_t code_points_max) 
 
 StaticModel::StaticModel(const StaticModelFiles& files)
     : name_(files.name), tokenizer_(Tokenizer::from_json(files.tokenizer, files.name + "/tokenizer.json")) {
-  Config config, modules, sentence_transformers;
+  Json config, modules, sentence_transformers;
   parse_config(files.config, files.name + "/config.json", config);
   parse_config(files.modules, files.name + "/modules.json", modules);
   parse_config(files.sentence_transformers, files.name + "/config_sentence_transformers.json", sentence_transformers);
@@ -73,11 +74,24 @@ StaticModel::StaticModel(const StaticModelFiles& files)
     max_length_ = kModel2VecTokensMax;
     code_points_max_ = kModel2VecTokensMax * median_token_length(tokenizer_);
     half_arithmetic_ = storage_ == Storage::f16 && weights_.empty();
+    if (config.present) {
+      bool normalizes = false;
+      normalizes_ = config.root["normalize"].get(normalizes) == simdjson::SUCCESS && normalizes;
+    }
     // A key of our own: 0 for no limit, for models that have none.
     uint64_t limit = 0;
     if (config.present && config.root["max_length"].get(limit) == simdjson::SUCCESS) {
       max_length_ = limit;
       code_points_max_ = 0;
+    }
+  }
+  // sentence-transformers: as the list of modules says, whoever trained the table.
+  simdjson::dom::array list;
+  if (modules.present && modules.root.get(list) == simdjson::SUCCESS) {
+    normalizes_ = false;
+    for (auto module : list) {
+      std::string_view type;
+      if (module["type"].get(type) == simdjson::SUCCESS && type.ends_with("Normalize")) normalizes_ = true;
     }
   }
   if (sentence_transformers.present) {
@@ -171,13 +185,25 @@ void StaticModel::read_weights(const Safetensors& file) {
   }
 }
 
+bool is_static_model(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  if (fs::exists(folder / "modules.json")) {
+    for (const Config& module :
+         Config::parse_list(base::read_file(folder / "modules.json"), (folder / "modules.json").string())) {
+      if (module.text("type", "").ends_with("StaticEmbedding")) return true;
+    }
+  }
+  const Config config = Config::load_if_there(folder / "config.json");
+  return !config.has("model_type") || config.text("model_type") == "model2vec";
+}
+
 std::unique_ptr<StaticModel> StaticModel::load(const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
   auto optional = [](const fs::path& path) { return fs::exists(path) ? base::read_file(path) : std::string(); };
   std::string modules = optional(folder / "modules.json");
   // sentence-transformers may keep the module in a folder of its own, which modules.json names.
   fs::path at = folder;
-  Config parsed;
+  Json parsed;
   parse_config(modules, (folder / "modules.json").string(), parsed);
   simdjson::dom::array list;
   if (parsed.present && parsed.root.get(list) == simdjson::SUCCESS) {
@@ -302,7 +328,7 @@ void StaticModel::embed(std::span<const std::string_view> texts, const EmbedOpti
     std::fill(pooled.begin(), pooled.end(), 0.0f);
     if (!selection.ids.empty()) {
       add_rows(selection.ids, rows, weights, pooled.data());
-      finish(pooled.data(), dim, selection.ids.size(), options.normalize);
+      finish(pooled.data(), dim, selection.ids.size(), options.normalize.value_or(normalizes_));
     }
     std::memcpy(out.data() + i * dim, pooled.data(), dim * sizeof(float));
     if (report == nullptr) continue;
@@ -347,7 +373,7 @@ Explanation StaticModel::explain(std::string_view text, const EmbedOptions& opti
   const std::string_view texts[] = {text};
   embed(texts, raw, result.vector, nullptr);
   result.norm_before = std::sqrt(simd::kernels().dot_f32(result.vector.data(), result.vector.data(), dim));
-  if (options.normalize) simd::kernels().normalize_f32(result.vector.data(), dim);
+  if (options.normalize.value_or(normalizes_)) simd::kernels().normalize_f32(result.vector.data(), dim);
   return result;
 }
 

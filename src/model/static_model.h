@@ -17,7 +17,7 @@
 
 #include "base/files.h"
 #include "model/safetensors.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant::model {
 
@@ -79,12 +79,16 @@ class StaticModel : public Embedder {
   // numpy gives the mean of float16 rows in float16, so exact means rounding there too. (Model2Vec then normalises in
   // float16 as well, or in float64 when a text of the same call is empty; here it is always the precise way.)
   bool half_arithmetic_ = false;
+  bool normalizes_ = false;  // by its own config
   std::optional<TokenId> dropped_id_;
   size_t max_length_ = 0;
   size_t code_points_max_ = 0;  // 0: no limit
   Metric similarity_ = Metric::cosine;
   std::vector<std::pair<std::string, std::string>> prompts_;
 };
+
+// Whether the folder's own files call it a static model; for what does not look like a model at all, too.
+bool is_static_model(const std::filesystem::path& folder);
 
 // The model inside the program.
 std::unique_ptr<StaticModel> load_builtin();

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "base/files.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 #include "train/static_folder.h"

@@ -9,7 +9,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 cmake --install "$build" --prefix "$scratch/prefix" >"$scratch/install.log"
-for file in bin/sextant include/sextant/embedder.h share/sextant/examples/library/household/dripping-tap.md; do
+for file in bin/sextant include/sextant/embed.h share/sextant/examples/library/household/dripping-tap.md; do
   [ -e "$scratch/prefix/$file" ] || { echo "$file was not installed" >&2; exit 1; }
 done
 

@@ -1,4 +1,4 @@
-#include <sextant/embedder.h>
+#include <sextant/embed.h>
 
 #include <cstdio>
 

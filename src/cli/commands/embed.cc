@@ -14,6 +14,7 @@ struct Options {
   std::string on_overflow = "truncate";
   size_t dim = 0;
   size_t max_length = 0;
+  bool normalize = false;
   bool no_normalize = false;
 };
 
@@ -79,7 +80,11 @@ void add_embed(Command app, Context& context) {
   command.option("--precision", options->precision, "float32, int8, uint8, binary or ubinary").show_default();
   command.option("--calibration", options->calibration,
                  "Vectors (.npy) that give int8 and uint8 their ranges; else the whole input does, in two passes");
-  command.flag("--no-normalize", options->no_normalize, "Leave the vectors' lengths as they are");
+  Option normalize = command.flag("--normalize", options->normalize, "Make each vector's length 1");
+  command
+      .flag("--no-normalize", options->no_normalize,
+            "Leave the vectors' lengths as they are; default: as the model's own config says")
+      .excludes(normalize);
   command.option("--max-length", options->max_length, "Most tokens of a text; the model's own limit when not given")
       .positive();
   command
@@ -96,7 +101,7 @@ void add_embed(Command app, Context& context) {
     stream.calibration = options->calibration;
     stream.thread_count = context.thread_count;
     stream.embed.dim = options->dim;
-    stream.embed.normalize = !options->no_normalize;
+    if (options->normalize || options->no_normalize) stream.embed.normalize = options->normalize;
     stream.embed.max_length = options->max_length;
     auto source = engine::open_text_source(options->source);
     auto model = Embedder::load(options->model);

@@ -1,0 +1,37 @@
+// model/architectures/decoder.h: what Llama and Gemma have in common.
+#pragma once
+
+#include "model/architectures/architectures.h"
+
+namespace sextant::model {
+
+// Grouped-query attention with rotary positions, and norms of each head's query and key where there are any.
+struct GroupedAttention {
+  tensor::Linear query, key, value, output;
+  tensor::RmsNorm query_norm, key_norm;
+  tensor::Matrix operator()(const tensor::Matrix& x, const tensor::Sequences& sequences, const tensor::Rotary& rotary,
+                            const tensor::AttentionOptions& options, tensor::Context& context) const;
+};
+
+// down(activation(gate x) * up x)
+struct GatedFeedForward {
+  tensor::Linear gate, up, down;
+  tensor::Matrix operator()(const tensor::Matrix& x, tensor::Activation activation, tensor::Context& context) const;
+};
+
+// Heads, key and value heads and head_dim of a decoder's config.
+tensor::AttentionOptions grouped_attention_of(const Config& config);
+
+// Rotary frequencies for HEAD_DIM under "rope_scaling" (default, linear, llama3) or the newer "rope_parameters".
+// Throws unsupported for other kinds.
+std::vector<float> rotary_frequencies_of(const Config& config, size_t head_dim, double base);
+// "rope_theta", wherever the config keeps it.
+double rotary_base_of(const Config& config, double fallback);
+
+// Whether layer I looks at a window only: by "layer_types" where the config has them, else as OTHERWISE says.
+bool layer_slides(const Config& config, const std::vector<std::string>& layer_types, size_t i, bool otherwise);
+
+// Mistral without its causal mask, under the prefix that PARAMETERS has: the trunk of NV-Embed.
+std::unique_ptr<Encoder> load_bidirectional_mistral(const Config& config, const Parameters& parameters);
+
+}  // namespace sextant::model

@@ -1,0 +1,115 @@
+#include "model/parameters.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "sextant/error.h"
+
+namespace sextant::model {
+namespace {
+
+// "dense.weight", "LayerNorm.weight" -> "LayerNorm.gamma"; empty where the name has no older form.
+std::string older_name(const std::string& name) {
+  constexpr std::string_view kWeight = "LayerNorm.weight", kBias = "LayerNorm.bias";
+  if (name.ends_with(kWeight)) return name.substr(0, name.size() - 6) + "gamma";
+  if (name.ends_with(kBias)) return name.substr(0, name.size() - 4) + "beta";
+  return {};
+}
+
+bool is_float(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
+}
+
+std::string shape_text(std::initializer_list<size_t> shape) {
+  std::string text;
+  for (size_t size : shape) {
+    if (!text.empty()) text += ", ";
+    text += size == Parameters::kAny ? "any" : fmt::format("{}", size);
+  }
+  return '[' + text + ']';
+}
+
+}  // namespace
+
+Parameters Parameters::in(std::string_view prefix) const {
+  Parameters inner = *this;
+  if (!prefix.empty()) inner.prefix_ += std::string(prefix) + '.';
+  return inner;
+}
+
+Parameters Parameters::in_first_of(std::initializer_list<std::string_view> prefixes, std::string_view name) const {
+  for (std::string_view prefix : prefixes) {
+    Parameters inner = in(prefix);
+    if (inner.has(name)) return inner;
+  }
+  return *this;
+}
+
+const TensorView* Parameters::find(std::string_view name) const {
+  const std::string whole = full(name);
+  const TensorView* tensor = weights_->find(whole);
+  if (tensor == nullptr) {
+    const std::string older = older_name(whole);
+    if (!older.empty()) tensor = weights_->find(older);
+  }
+  return tensor;
+}
+
+bool Parameters::has(std::string_view name) const { return find(name) != nullptr; }
+
+tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<size_t> shape) const {
+  const TensorView* tensor = find(name);
+  if (tensor == nullptr) {
+    throw Error(ErrorCode::corrupted,
+                fmt::format("{}: parameter '{}' {} is missing", weights_->source(), full(name), shape_text(shape)));
+  }
+  bool fits = tensor->shape.size() == shape.size();
+  for (size_t i = 0; fits && i < shape.size(); ++i) {
+    fits = shape.begin()[i] == kAny || shape.begin()[i] == tensor->shape[i];
+  }
+  if (!fits) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: parameter '{}' has shape [{}], expected {}", weights_->source(),
+                                                  full(name), fmt::join(tensor->shape, ", "), shape_text(shape)));
+  }
+  if (!is_float(tensor->dtype)) {
+    throw Error(ErrorCode::unsupported, fmt::format("{}: parameter '{}' is {}, expected F32, F16, BF16 or F64",
+                                                    weights_->source(), full(name), model::name(tensor->dtype)));
+  }
+  tensor::Parameter parameter;
+  parameter.shape = tensor->shape;
+  if (tensor->dtype == DType::f32 && reinterpret_cast<size_t>(tensor->bytes.data()) % alignof(float) == 0) {
+    parameter.data = reinterpret_cast<const float*>(tensor->bytes.data());
+    parameter.owner = weights_;
+  } else {
+    auto values = std::make_shared<const std::vector<float>>(to_float32(*tensor));
+    parameter.data = values->data();
+    parameter.owner = values;
+  }
+  return parameter;
+}
+
+tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, Bias bias) const {
+  const std::string stem(name);
+  tensor::Parameter weight = get(stem + ".weight", {out, in});
+  out = weight.shape[0];
+  const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
+  return tensor::Linear(std::move(weight), biased ? get(stem + ".bias", {out}) : tensor::Parameter());
+}
+
+tensor::LayerNorm Parameters::layer_norm(std::string_view name, size_t size, double epsilon, Bias bias) const {
+  const std::string stem(name);
+  tensor::Parameter weight = get(stem + ".weight", {size});
+  const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
+  return tensor::LayerNorm(std::move(weight), biased ? get(stem + ".bias", {size}) : tensor::Parameter(),
+                           static_cast<float>(epsilon));
+}
+
+tensor::RmsNorm Parameters::rms_norm(std::string_view name, size_t size, double epsilon,
+                                     bool weight_is_offset_from_one) const {
+  return tensor::RmsNorm(get(std::string(name) + ".weight", {size}), static_cast<float>(epsilon),
+                         weight_is_offset_from_one);
+}
+
+}  // namespace sextant::model

@@ -1,0 +1,52 @@
+// model/parameters.h: a model's parameters by the names they have in its files, checked as they are read.
+//
+// A parameter that is missing, of another shape or not of floats is an error that names it: nothing is made up.
+// LayerNorm.gamma and .beta, as TensorFlow named them, stand for .weight and .bias.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "model/weights.h"
+#include "tensor/layers.h"
+
+namespace sextant::model {
+
+enum class Bias { none, required, optional };
+
+class Parameters {
+ public:
+  // A dimension of a wanted shape that may have any size.
+  static constexpr size_t kAny = static_cast<size_t>(-1);
+
+  explicit Parameters(std::shared_ptr<const Weights> weights) : weights_(std::move(weights)) {}
+
+  // The parameters whose names begin with PREFIX and a dot; PREFIX may hold dots and be empty.
+  Parameters in(std::string_view prefix) const;
+  // The first of PREFIXES under which there is a parameter NAME; "" where there is none under any.
+  Parameters in_first_of(std::initializer_list<std::string_view> prefixes, std::string_view name) const;
+
+  bool has(std::string_view name) const;
+  tensor::Parameter get(std::string_view name, std::initializer_list<size_t> shape) const;
+  // NAME.weight [out, in] and NAME.bias [out].
+  tensor::Linear linear(std::string_view name, size_t out, size_t in, Bias bias = Bias::required) const;
+  // NAME.weight [size] and NAME.bias [size].
+  tensor::LayerNorm layer_norm(std::string_view name, size_t size, double epsilon, Bias bias = Bias::required) const;
+  tensor::RmsNorm rms_norm(std::string_view name, size_t size, double epsilon,
+                           bool weight_is_offset_from_one = false) const;
+
+  const Weights& weights() const { return *weights_; }
+  const std::string& source() const { return weights_->source(); }
+
+ private:
+  std::string full(std::string_view name) const { return prefix_ + std::string(name); }
+  // nullptr where there is none, under either of the names it may have.
+  const TensorView* find(std::string_view name) const;
+
+  std::shared_ptr<const Weights> weights_;
+  std::string prefix_;  // with its dot
+};
+
+}  // namespace sextant::model

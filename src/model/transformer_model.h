@@ -1,0 +1,119 @@
+// model/transformer_model.h: a Hugging Face or sentence-transformers folder as it lies on disk, as an Embedder.
+//
+// modules.json names what follows the encoder: Pooling, Dense, Normalize, LayerNorm, SpladePooling; without it the
+// hidden states are pooled by their mean, a decoder's by the last token. sentence_bert_config.json and
+// tokenizer_config.json give the longest input, config_sentence_transformers.json prompts and similarity; BGE-M3's
+// heads lie in sparse_linear.pt and colbert_linear.pt. What is in effect, and from which file, is kept in origins().
+// Source: the sentence-transformers library, version 5.
+// Threads: immutable once loaded; each call computes on the calling thread.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "model/encoder.h"
+#include "model/heads.h"
+#include "model/pooling.h"
+#include "sextant/embed.h"
+
+namespace sextant::model {
+
+// Layers after the pooling.
+struct DenseModule {
+  tensor::Linear linear;
+  tensor::Activation activation;
+};
+struct NormalizeModule {};
+struct LayerNormModule {
+  tensor::LayerNorm norm;
+};
+using Module = std::variant<DenseModule, NormalizeModule, LayerNormModule>;
+
+// A setting, its value and the file it was read from; for `sextant info`.
+struct Origin {
+  std::string what, value, file;
+};
+
+class TransformerModel : public Embedder {
+ public:
+  explicit TransformerModel(const std::filesystem::path& folder);
+
+  void embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
+             EmbedReport* report) const override;
+  OutputSet outputs() const override;
+  void embed_outputs(std::span<const std::string_view> texts, const EmbedOptions& options, OutputSet wanted,
+                     Outputs& out, EmbedReport* report) const override;
+  TokenVectors embed_tokens(std::string_view text, const EmbedOptions& options) const override;
+  Explanation explain(std::string_view text, const EmbedOptions& options) const override;
+  size_t dim() const override { return dim_; }
+  size_t max_length() const override { return max_length_; }
+  // Throws not_found where the folder has no tokenizer.
+  const Tokenizer& tokenizer() const override;
+  const std::string& name() const override { return name_; }
+  const std::string& hash() const override;
+  Metric similarity() const override { return similarity_; }
+  const std::vector<std::pair<std::string, std::string>>& prompts() const override { return prompts_; }
+  std::vector<std::string> words() const override { return {}; }
+
+  // Stage by stage, for those who have token ids: the hidden states, and what is made of them.
+  const Encoder& encoder() const { return *encoder_; }
+  const Config& config() const { return config_; }
+  const Pooling& pooling() const { return pooling_; }
+  const std::vector<Module>& modules() const { return modules_; }
+  const std::optional<MaskedLmHead>& masked_lm_head() const { return masked_lm_head_; }
+  const std::optional<SpladePooling>& splade() const { return splade_; }
+  const std::optional<M3Heads>& m3_heads() const { return m3_heads_; }
+  // What a text's tokens are, after prompt, stripping and truncation.
+  std::vector<TokenId> token_ids(std::string_view text, const EmbedOptions& options) const;
+  tensor::Matrix hidden_states(const TokenBatch& batch) const;
+  // Pooled, through all modules; SKIPPED as in pool(). Nothing is cut; normalised as NORMALIZE says, else the modules.
+  tensor::Matrix sentence_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
+                                  std::span<const size_t> skipped, std::optional<bool> normalize) const;
+  const std::vector<Origin>& origins() const { return origins_; }
+  uint64_t parameter_count() const;
+  uint64_t parameter_bytes() const;
+
+ private:
+  struct Item;
+  void read_modules();
+  void read_tokenizer();
+  void read_prompts();
+  Item prepare(std::string_view text, const EmbedOptions& options) const;
+  size_t prompt_token_count(const std::string& prompt) const;
+  // Calls use(first item, hidden states, sequences) for packs of items, in order.
+  template <class Use>
+  void for_packs(const std::vector<Item>& items, Use use) const;
+  SparseVector lexical_weights(std::span<const TokenId> ids, const tensor::Matrix& weights, size_t first) const;
+
+  std::filesystem::path folder_, encoder_folder_;
+  std::string name_;
+  Config config_;
+  std::shared_ptr<const Weights> weights_;
+  std::unique_ptr<Encoder> encoder_;
+  std::optional<Tokenizer> tokenizer_;
+  std::string tokenizer_problem_;  // why there is none
+  Pooling pooling_;
+  std::vector<Module> modules_;
+  std::optional<MaskedLmHead> masked_lm_head_;
+  std::optional<SpladePooling> splade_;
+  std::optional<M3Heads> m3_heads_;
+  std::vector<TokenId> structural_ids_;  // cls, eos, pad and unk, which get no lexical weight
+  std::optional<TokenId> appended_id_;   // NV-Embed's end of sequence
+  size_t dim_ = 0;
+  size_t max_length_ = 0;
+  bool lowercases_ = false;
+  bool strips_ = true;  // outer white space, as sentence-transformers does and FlagEmbedding does not
+  Metric similarity_ = Metric::cosine;
+  std::vector<std::pair<std::string, std::string>> prompts_;
+  std::string default_prompt_;
+  std::vector<Origin> origins_;
+  mutable std::once_flag hashed_;
+  mutable std::string hash_;
+};
+
+}  // namespace sextant::model

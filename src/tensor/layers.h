@@ -1,0 +1,114 @@
+// tensor/layers.h: the layers that networks for text are made of, in float32.
+//
+// Every layer works on rows independently, and each row's result is computed in one fixed order: it depends neither on
+// the other rows nor on the number of threads. Parameters may be views of a mapped file.
+// Threads: layers are immutable once made.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "tensor/matrix.h"
+
+namespace sextant::tensor {
+
+// A parameter's floats with their shape; OWNER keeps alive what data points into.
+struct Parameter {
+  std::vector<size_t> shape;
+  const float* data = nullptr;
+  std::shared_ptr<const void> owner;
+
+  bool empty() const { return data == nullptr; }
+  size_t size() const {
+    size_t n = 1;
+    for (size_t s : shape) n *= s;
+    return n;
+  }
+};
+
+enum class Activation {
+  identity,
+  gelu,        // x Phi(x), with erf
+  gelu_tanh,   // its approximation by tanh ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")
+  gelu_quick,  // x sigmoid(1.702 x)
+  relu,
+  silu,  // x sigmoid(x), also called swish
+  tanh,
+  sigmoid,
+};
+// By the names of Hugging Face's configs and of PyTorch's classes, e.g. "gelu_new", "torch.nn.modules.activation.Tanh".
+// Throws unsupported, naming SOURCE, for any other.
+Activation parse_activation(std::string_view name, std::string_view source);
+void activate(Activation activation, std::span<float> values);
+
+// y = x W^T + b.
+class Linear {
+ public:
+  Linear() = default;
+  // weight [out, in]; bias [out] or empty.
+  Linear(Parameter weight, Parameter bias);
+  bool empty() const { return weight_.empty(); }
+  size_t in() const { return weight_.shape[1]; }
+  size_t out() const { return weight_.shape[0]; }
+  Matrix operator()(const Matrix& x, Context& context) const;
+  // The same over rows that lie STRIDE floats apart.
+  Matrix operator()(Columns x, size_t row_count, Context& context) const;
+  const Parameter& weight() const { return weight_; }
+
+ private:
+  Parameter weight_, bias_;
+};
+
+// (x - mean) / sqrt(variance + epsilon) * weight + bias over each row.
+class LayerNorm {
+ public:
+  LayerNorm() = default;
+  LayerNorm(Parameter weight, Parameter bias, float epsilon)
+      : weight_(std::move(weight)), bias_(std::move(bias)), epsilon_(epsilon) {}
+  bool empty() const { return weight_.empty(); }
+  void operator()(Matrix& x, Context& context) const;
+
+ private:
+  Parameter weight_, bias_;
+  float epsilon_ = 0;
+};
+
+// x / sqrt(mean of squares + epsilon) * weight; Gemma's weights are kept as what they differ from 1 by.
+class RmsNorm {
+ public:
+  RmsNorm() = default;
+  RmsNorm(Parameter weight, float epsilon, bool weight_is_offset_from_one = false)
+      : weight_(std::move(weight)), epsilon_(epsilon), offset_(weight_is_offset_from_one ? 1.0f : 0.0f) {}
+  bool empty() const { return weight_.empty(); }
+  void operator()(Matrix& x, Context& context) const;
+  // Over each run of weight.size() columns in its own right: the heads of a query or key. Columns beyond are left.
+  void over_heads(Matrix& x, size_t first_column, size_t head_count, Context& context) const;
+
+ private:
+  Parameter weight_;
+  float epsilon_ = 0;
+  float offset_ = 0;
+};
+
+// Rows of a table. REQUIRES: every id is below the table's rows.
+Matrix gather(const Parameter& table, std::span<const int32_t> ids, Context& context);
+
+void add(Matrix& x, const Matrix& y, Context& context);
+void multiply(Matrix& x, const Matrix& y, Context& context);
+void scale(Matrix& x, float factor, Context& context);
+// x [rows, 2 n] -> [rows, n]: activation(x[:, first]) * x[:, other], FIRST the first or the second half.
+enum class GateHalf { first, second };
+Matrix gated(const Matrix& x, Activation activation, GateHalf activated, Context& context);
+
+// Calls body(row) for every row, shared out over the threads.
+template <class Body>
+void for_rows(size_t row_count, Context& context, Body body) {
+  constexpr size_t kRows = 16;
+  context.pool.parallel_for((row_count + kRows - 1) / kRows, [&](size_t block, size_t) {
+    for (size_t i = block * kRows; i < std::min(row_count, (block + 1) * kRows); ++i) body(i);
+  });
+}
+
+}  // namespace sextant::tensor
