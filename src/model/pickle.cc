@@ -75,12 +75,12 @@ enum Opcode : uint8_t {
   kFrame = 0x95,
 };
 
-// The opcodes that exist and are not read, for messages that a reader of pickletools recognises.
+// The opcodes that exist and are not read, or not everywhere, for messages that a reader of pickletools recognises.
 struct Refused {
   uint8_t code;
   std::string_view name;
 };
-constexpr std::array<Refused, 24> kRefused = {{{'2', "DUP"},          {'F', "FLOAT"},
+constexpr std::array<Refused, 25> kRefused = {{{'2', "DUP"},          {'F', "FLOAT"},
                                                {'I', "INT"},          {'L', "LONG"},
                                                {'P', "PERSID"},       {'S', "STRING"},
                                                {'V', "UNICODE"},      {'g', "GET"},
@@ -91,7 +91,8 @@ constexpr std::array<Refused, 24> kRefused = {{{'2', "DUP"},          {'F', "FLO
                                                {0x90, "ADDITEMS"},    {0x91, "FROZENSET"},
                                                {0x92, "NEWOBJ_EX"},   {0x96, "BYTEARRAY8"},
                                                {0x97, "NEXT_BUFFER"}, {0x98, "READONLY_BUFFER"},
-                                               {kProto, "PROTO"},     {kBuild, "BUILD"}}};
+                                               {kProto, "PROTO"},     {kBuild, "BUILD"},
+                                               {kReduce, "REDUCE"}}};
 
 std::string opcode_name(uint8_t code) {
   auto it = std::find_if(kRefused.begin(), kRefused.end(), [&](const Refused& r) { return r.code == code; });

@@ -290,7 +290,7 @@ class PytorchReader {
       tensor_ = &key.text;
       if (!out_.tensors_.emplace(key.text, read_tensor(pickle, value)).second) throw bad_tensor("appears twice");
     }
-    if (out_.tensors_.empty()) throw bad("holds no tensors");
+    if (out_.tensors_.empty()) throw bad("holds no tensors, neither at the top of its dict nor under 'state_dict'");
   }
 
   Error bad_tensor(const std::string& what) const {
