@@ -178,7 +178,7 @@ TEST(Pickle, NamesWhatIsBroken) {
   EXPECT_THAT(error_of(pickle("X" + raw(uint32_t{0xFFFFFFFF}) + "ab")), HasSubstr("4294967295 bytes are needed"));
   EXPECT_THAT(error_of(pickle("\x8D" + raw(UINT64_MAX) + "ab")), HasSubstr("18446744073709551615 bytes are needed"));
   EXPECT_THAT(error_of(pickle("")), HasSubstr("empty stack"));
-  EXPECT_THAT(error_of(pickle("(K\x01"
+  EXPECT_THAT(error_of(pickle("K\x02(K\x01"
                               "(0")),
               HasSubstr("empty stack"))
       << "nothing below a mark may be taken";
