@@ -7,7 +7,10 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <tuple>
+#include <utility>
 
+#include "model/shown.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 
@@ -50,6 +53,12 @@ std::vector<float> convert(std::span<const std::byte> bytes) {
   return out;
 }
 
+bool is_text_map(simdjson::dom::element element) {
+  simdjson::dom::object map;
+  if (element.get(map) != simdjson::SUCCESS) return false;
+  return std::all_of(map.begin(), map.end(), [](auto field) { return field.value.is_string(); });
+}
+
 }  // namespace
 
 std::string_view name(DType dtype) { return row(dtype).name; }
@@ -77,44 +86,79 @@ Safetensors::Safetensors(std::span<const std::byte> bytes, std::string source) :
   if (auto error = parser.parse(json).get(header)) {
     throw bad(fmt::format("header is not a JSON object: {}", simdjson::error_message(error)));
   }
+  // Where each tensor begins and ends, to see that together they are all of the data.
+  struct Place {
+    uint64_t begin, end;
+    const std::string* name;
+  };
+  std::vector<Place> places;
+  bool metadata_seen = false;
   for (auto field : header) {
     std::string key(field.key);
-    if (key == "__metadata__") continue;
+    if (key == "__metadata__") {
+      if (std::exchange(metadata_seen, true)) throw bad("__metadata__ appears twice");
+      if (!is_text_map(field.value)) throw bad("__metadata__ is not an object of strings");
+      continue;
+    }
+    simdjson::dom::object fields;
+    if (field.value.get(fields) != simdjson::SUCCESS) throw bad(fmt::format("tensor {} is no object", shown(key)));
+    for (std::string_view name : {"dtype", "shape", "data_offsets"}) {
+      if (std::count_if(fields.begin(), fields.end(), [&](auto f) { return f.key == name; }) > 1) {
+        throw bad(fmt::format("tensor {} has its {} twice", shown(key), name));
+      }
+    }
     TensorView tensor;
     std::string_view dtype;
-    if (field.value["dtype"].get(dtype) != simdjson::SUCCESS) throw bad(fmt::format("tensor '{}' has no dtype", key));
+    if (fields["dtype"].get(dtype) != simdjson::SUCCESS) throw bad(fmt::format("tensor {} has no dtype", shown(key)));
     auto known = std::find_if(kDTypes.begin(), kDTypes.end(), [&](const DTypeRow& r) { return r.name == dtype; });
     if (known == kDTypes.end()) {
       throw Error(ErrorCode::unsupported,
-                  fmt::format("{}: tensor '{}' has dtype '{}', which is not read", source_, key, dtype));
+                  fmt::format("{}: tensor {} has dtype {}, which is not read", source_, shown(key), shown(dtype)));
     }
     tensor.dtype = known->dtype;
     simdjson::dom::array shape, offsets;
-    if (field.value["shape"].get(shape) != simdjson::SUCCESS) throw bad(fmt::format("tensor '{}' has no shape", key));
+    if (fields["shape"].get(shape) != simdjson::SUCCESS) throw bad(fmt::format("tensor {} has no shape", shown(key)));
     uint64_t length = known->width_bytes;
     for (auto extent : shape) {
       uint64_t value = 0;
       if (extent.get(value) != simdjson::SUCCESS)
-        throw bad(fmt::format("tensor '{}' has a shape that is not of sizes", key));
+        throw bad(fmt::format("tensor {} has a shape that is not of sizes", shown(key)));
       if (value != 0 && length > std::numeric_limits<uint64_t>::max() / value) {
-        throw bad(fmt::format("tensor '{}' has a shape whose product overflows", key));
+        throw bad(fmt::format("tensor {} has a shape whose product overflows", shown(key)));
       }
       length *= value;
       tensor.shape.push_back(value);
     }
     uint64_t begin = 0, end = 0;
-    if (field.value["data_offsets"].get(offsets) != simdjson::SUCCESS || offsets.size() != 2 ||
+    if (fields["data_offsets"].get(offsets) != simdjson::SUCCESS || offsets.size() != 2 ||
         offsets.at(0).get(begin) != simdjson::SUCCESS || offsets.at(1).get(end) != simdjson::SUCCESS) {
-      throw bad(fmt::format("tensor '{}' has no data_offsets of two sizes", key));
+      throw bad(fmt::format("tensor {} has no data_offsets of two sizes", shown(key)));
     }
     if (begin > end || end > data.size()) {
-      throw bad(fmt::format("tensor '{}' lies at [{}, {}), the data has {} bytes", key, begin, end, data.size()));
+      throw bad(fmt::format("tensor {} lies at [{}, {}), the data has {} bytes", shown(key), begin, end, data.size()));
     }
     if (end - begin != length) {
-      throw bad(fmt::format("tensor '{}' has {} bytes, its shape needs {}", key, end - begin, length));
+      throw bad(fmt::format("tensor {} has {} bytes, its shape needs {}", shown(key), end - begin, length));
     }
     tensor.bytes = data.subspan(begin, end - begin);
-    if (!tensors_.emplace(key, std::move(tensor)).second) throw bad(fmt::format("tensor '{}' appears twice", key));
+    auto [it, added] = tensors_.emplace(std::move(key), std::move(tensor));
+    if (!added) throw bad(fmt::format("tensor {} appears twice", shown(it->first)));
+    places.push_back({begin, end, &it->first});
+  }
+
+  // The format leaves no room between tensors, so that nothing can hide there or stand for two.
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  uint64_t covered = 0;
+  for (const Place& place : places) {
+    if (place.begin != covered) {
+      throw bad(fmt::format("tensor {} begins at {}, {} the tensors before it, which end at {}", shown(*place.name),
+                            place.begin, place.begin < covered ? "inside" : "after a hole behind", covered));
+    }
+    covered = place.end;
+  }
+  if (covered != data.size()) {
+    throw bad(fmt::format("the data has {} bytes, the tensors take {}", data.size(), covered));
   }
 }
 
@@ -127,7 +171,7 @@ const TensorView& Safetensors::at(std::string_view key) const {
   const TensorView* tensor = find(key);
   if (tensor == nullptr) {
     throw Error(ErrorCode::corrupted,
-                fmt::format("{}: tensor '{}' is missing ({} others are there)", source_, key, tensors_.size()));
+                fmt::format("{}: tensor {} is missing ({} others are there)", source_, shown(key), tensors_.size()));
   }
   return *tensor;
 }

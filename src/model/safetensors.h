@@ -2,8 +2,9 @@
 //
 // file   := u64 header_bytes (little-endian), header (JSON), data
 // header := { name: {"dtype", "shape", "data_offsets": [begin, end)} ..., "__metadata__"?: {string: string} }
-// Everything is checked when the file is opened: offsets lie inside the data, and shape times the dtype's width equals
-// the length. Tensors are views into the bytes; nothing is copied.
+// Everything is checked when the file is opened: no key stands twice, offsets lie inside the data, shape times the
+// dtype's width equals the length, and the tensors are all of the data, without holes or overlaps, as in the reference
+// implementation. Tensors are views into the bytes, at any address; nothing is copied.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #include "model/safetensors.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,11 +16,11 @@ using testing::HasSubstr;
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
+std::string raw_length(uint64_t length) { return {reinterpret_cast<const char*>(&length), sizeof length}; }
+
 // A file with this header and so many bytes of data.
 std::string file_with(const std::string& header, size_t data_bytes) {
-  uint64_t length = header.size();
-  std::string out(reinterpret_cast<const char*>(&length), 8);
-  return out + header + std::string(data_bytes, '\0');
+  return raw_length(header.size()) + header + std::string(data_bytes, '\0');
 }
 
 std::string error_of(const std::string& file) {
@@ -83,6 +84,55 @@ TEST(Safetensors, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4)), HasSubstr("shape"));
   EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4)),
               HasSubstr("overflows"));
+}
+
+// One rule of the reference implementation: tensors follow each other from the first byte of the data to the last.
+TEST(Safetensors, RefusesHolesAndOverlaps) {
+  auto two = [](int begin_a, int end_a, int begin_b, int end_b, size_t data_bytes) {
+    auto tensor = [](int begin, int end) {
+      return fmt::format(R"({{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}})", end - begin, begin, end);
+    };
+    return error_of(
+        file_with(R"({"a":)" + tensor(begin_a, end_a) + R"(,"b":)" + tensor(begin_b, end_b) + "}", data_bytes));
+  };
+  EXPECT_EQ(two(0, 4, 4, 8, 8), "no error");
+  EXPECT_EQ(two(4, 8, 0, 4, 8), "no error") << "in any order";
+  EXPECT_EQ(two(0, 4, 4, 4, 4), "no error") << "an empty tensor takes no place";
+  EXPECT_EQ(two(0, 4, 0, 0, 4), "no error");
+  EXPECT_THAT(two(0, 4, 2, 6, 6), HasSubstr("tensor 'b' begins at 2, inside the tensors before it, which end at 4"));
+  EXPECT_THAT(two(0, 4, 0, 4, 4), HasSubstr("begins at 0, inside the tensors before it"));
+  EXPECT_THAT(two(0, 4, 5, 8, 8), HasSubstr("tensor 'b' begins at 5, after a hole behind the tensors before it"));
+  EXPECT_THAT(two(1, 4, 4, 8, 8), HasSubstr("tensor 'a' begins at 1, after a hole"));
+  EXPECT_THAT(two(0, 4, 4, 8, 9), HasSubstr("the data has 9 bytes, the tensors take 8"));
+  EXPECT_THAT(error_of(file_with("{}", 1)), HasSubstr("the data has 1 bytes, the tensors take 0"));
+}
+
+TEST(Safetensors, RefusesKeysThatStandTwice) {
+  const std::string tensor = R"({"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
+  EXPECT_THAT(error_of(file_with(R"({"x":)" + tensor + R"(,"x":)" + tensor + "}", 1)),
+              HasSubstr("corrupted: m.safetensors: tensor 'x' appears twice"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"U8","shape":[9],"shape":[1],"data_offsets":[0,1]}})", 1)),
+              HasSubstr("tensor 'x' has its shape twice"));
+  EXPECT_THAT(error_of(file_with(R"({"__metadata__":{},"__metadata__":{}})", 0)),
+              HasSubstr("__metadata__ appears twice"));
+}
+
+TEST(Safetensors, RefusesHeadersThatAreNotOfTheFormat) {
+  EXPECT_EQ(error_of(file_with(R"({"__metadata__":{"format":"pt"}})", 0)), "no error");
+  EXPECT_THAT(error_of(file_with(R"({"__metadata__":{"format":1}})", 0)), HasSubstr("not an object of strings"));
+  EXPECT_THAT(error_of(file_with(R"({"__metadata__":[]})", 0)), HasSubstr("not an object of strings"));
+  EXPECT_THAT(error_of(file_with(R"({"x":[1]})", 0)), HasSubstr("tensor 'x' is no object"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("overflows"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("has 4 bytes, its shape needs 9223372036854775808"));
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of(file_with(
+                  R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[18446744073709551612,18446744073709551615]}})", 4)),
+              HasSubstr("the data has 4 bytes"));
+  EXPECT_THAT(error_of(raw_length(101'000'000) + std::string(101'000'000, ' ')),
+              HasSubstr("header length is 101000000"));
 }
 
 TEST(Safetensors, EveryCutAndFlippedFileIsAnErrorOrStaysInBounds) {
