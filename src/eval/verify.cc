@@ -56,7 +56,11 @@ struct Comparison {
 
 Json read_json(const fs::path& path) {
   try {
-    return Json::parse(base::read_file(path));
+    // Python writes NaN where there is no number, which JSON has not.
+    std::string text = base::read_file(path);
+    constexpr std::string_view kNaN = ": NaN";
+    for (size_t at = 0; (at = text.find(kNaN, at)) != std::string::npos;) text.replace(at, kNaN.size(), ": null");
+    return Json::parse(text);
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not what a recording is: {}", path.string(), e.what()));
   }
@@ -259,7 +263,7 @@ class Verifier {
 
   tensor::Matrix vectors(const tensor::Matrix& states, const tensor::Sequences& sequences,
                          std::span<const size_t> skipped) const {
-    return transformer_->sentence_vectors(states, sequences, skipped, true);
+    return transformer_->sentence_vectors(states, sequences, skipped, std::nullopt);
   }
 
   tensor::Matrix refined() {
@@ -307,12 +311,8 @@ class Verifier {
   }
 
   void verify_matryoshka(const std::string& file, size_t dim) {
-    const tensor::Matrix all = vectors(hidden(), inputs().batch.sequences, {});
-    tensor::Matrix cut(all.rows(), std::min(dim, all.columns()));
-    for (size_t i = 0; i < all.rows(); ++i) {
-      std::copy_n(all.row(i), cut.columns(), cut.row(i));
-      simd::kernels().normalize_f32(cut.row(i), cut.columns());
-    }
+    const tensor::Matrix cut =
+        transformer_->sentence_vectors(hidden(), inputs().batch.sequences, {}, std::nullopt, dim);
     compare_rows(file, cut, kVectorTolerance, true);
   }
 

@@ -50,10 +50,11 @@ class Encoder {
   size_t hidden_size = 0;
   size_t layer_count = 0;
   size_t vocabulary_size = 0;
-  size_t type_count = 0;     // token types; 0: the model has none and ignores them
-  size_t max_positions = 0;  // longest sequence; 0: no limit
-  bool causal = false;       // a decoder: a token sees those before it
-  std::string architecture;  // for people, e.g. "BERT"
+  size_t type_count = 0;         // token types; 0: the model has none and ignores them
+  size_t max_positions = 0;      // longest sequence; 0: no limit
+  bool causal = false;           // a decoder: a token sees those before it
+  bool norm_before_cut = false;  // Matryoshka prefixes are taken of standardised vectors
+  std::string architecture;      // for people, e.g. "BERT"
   std::optional<Pooler> pooler;
   tensor::Parameter embeddings;  // [vocabulary, width]: tied language-model heads use it
 };

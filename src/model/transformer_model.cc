@@ -312,8 +312,8 @@ tensor::Matrix TransformerModel::hidden_states(const TokenBatch& batch) const {
 }
 
 tensor::Matrix TransformerModel::sentence_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
-                                                  std::span<const size_t> skipped,
-                                                  std::optional<bool> normalize) const {
+                                                  std::span<const size_t> skipped, std::optional<bool> normalize,
+                                                  size_t cut) const {
   base::ThreadPool pool_of_one(1);
   tensor::Context context{pool_of_one};
   tensor::Matrix copy(hidden.rows(), hidden.columns());
@@ -324,16 +324,22 @@ tensor::Matrix TransformerModel::sentence_vectors(const tensor::Matrix& hidden, 
     if (const auto* dense = std::get_if<DenseModule>(&module)) {
       x = dense->linear(x, context);
       tensor::activate(dense->activation, x.values());
-      normalized = false;
     } else if (const auto* norm = std::get_if<LayerNormModule>(&module)) {
       norm->norm(x, context);
-      normalized = false;
-    } else if (normalize.value_or(true)) {
-      normalize_rows(x);
-      normalized = true;
+    } else {
+      normalized = true;  // what follows a Normalize in a published model is nothing
+      continue;
     }
+    normalized = false;
   }
-  if (normalize.value_or(false) && !normalized) normalize_rows(x);
+  if (cut > 0 && cut < x.columns()) {
+    // Nomic's models were trained for a layer norm before the cut.
+    if (encoder_->norm_before_cut) tensor::standardize(x, 1e-5f, context);
+    tensor::Matrix shorter(x.rows(), cut);
+    for (size_t i = 0; i < x.rows(); ++i) std::memcpy(shorter.row(i), x.row(i), cut * sizeof(float));
+    x = std::move(shorter);
+  }
+  if (normalize.value_or(normalized)) normalize_rows(x);
   return x;
 }
 
@@ -420,16 +426,10 @@ void TransformerModel::embed_outputs(std::span<const std::string_view> texts, co
     if (wanted.dense) {
       std::vector<size_t> skipped;
       for (size_t s = 0; s < sequences.count(); ++s) skipped.push_back(items[first + s].skipped);
-      tensor::Matrix vectors = sentence_vectors(hidden, sequences, skipped, options.normalize);
-      const bool cut_normalizes =
-          options.normalize.value_or(std::any_of(modules_.begin(), modules_.end(), [](const Module& module) {
-            return std::holds_alternative<NormalizeModule>(module);
-          }));
+      const tensor::Matrix vectors = sentence_vectors(hidden, sequences, skipped, options.normalize, dim);
       for (size_t s = 0; s < sequences.count(); ++s) {
         if (sequences.length(s) == 0) continue;
-        float* row = out.dense.data() + (first + s) * dim;
-        std::memcpy(row, vectors.row(s), dim * sizeof(float));
-        if (dim < dim_ && cut_normalizes) simd::kernels().normalize_f32(row, dim);
+        std::memcpy(out.dense.data() + (first + s) * dim, vectors.row(s), dim * sizeof(float));
       }
     }
     if (wanted.sparse && splade_) {

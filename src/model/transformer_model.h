@@ -71,9 +71,10 @@ class TransformerModel : public Embedder {
   // What a text's tokens are, after prompt, stripping and truncation.
   std::vector<TokenId> token_ids(std::string_view text, const EmbedOptions& options) const;
   tensor::Matrix hidden_states(const TokenBatch& batch) const;
-  // Pooled, through all modules; SKIPPED as in pool(). Nothing is cut; normalised as NORMALIZE says, else the modules.
+  // Pooled, through all modules, and cut to the first CUT components (0: all); SKIPPED as in pool(). Normalised as
+  // NORMALIZE says, else as the modules do.
   tensor::Matrix sentence_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
-                                  std::span<const size_t> skipped, std::optional<bool> normalize) const;
+                                  std::span<const size_t> skipped, std::optional<bool> normalize, size_t cut = 0) const;
   const std::vector<Origin>& origins() const { return origins_; }
   uint64_t parameter_count() const;
   uint64_t parameter_bytes() const;

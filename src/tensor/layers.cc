@@ -102,7 +102,7 @@ Matrix Linear::operator()(Columns x, size_t row_count, Context& context) const {
   return y;
 }
 
-void LayerNorm::operator()(Matrix& x, Context& context) const {
+void standardize(Matrix& x, float epsilon, Context& context) {
   const size_t n = x.columns();
   for_rows(x.rows(), context, [&](size_t i) {
     float* row = x.row(i);
@@ -111,12 +111,18 @@ void LayerNorm::operator()(Matrix& x, Context& context) const {
     const auto mean = static_cast<float>(sum / static_cast<double>(n));
     double squares = 0;
     for (size_t c = 0; c < n; ++c) squares += static_cast<double>(row[c] - mean) * (row[c] - mean);
-    const auto variance = static_cast<float>(squares / static_cast<double>(n));
-    const float factor = 1.0f / std::sqrt(variance + epsilon_);
-    for (size_t c = 0; c < n; ++c) row[c] = (row[c] - mean) * factor * weight_.data[c];
-    if (!bias_.empty()) {
-      for (size_t c = 0; c < n; ++c) row[c] += bias_.data[c];
-    }
+    const float factor = 1.0f / std::sqrt(static_cast<float>(squares / static_cast<double>(n)) + epsilon);
+    for (size_t c = 0; c < n; ++c) row[c] = (row[c] - mean) * factor;
+  });
+}
+
+void LayerNorm::operator()(Matrix& x, Context& context) const {
+  standardize(x, epsilon_, context);
+  for_rows(x.rows(), context, [&](size_t i) {
+    float* row = x.row(i);
+    for (size_t c = 0; c < x.columns(); ++c) row[c] *= weight_.data[c];
+    if (bias_.empty()) return;
+    for (size_t c = 0; c < x.columns(); ++c) row[c] += bias_.data[c];
   });
 }
 

@@ -92,6 +92,9 @@ class RmsNorm {
   float offset_ = 0;
 };
 
+// (x - mean) / sqrt(variance + epsilon) over each row: a layer norm without parameters.
+void standardize(Matrix& x, float epsilon, Context& context);
+
 // Rows of a table. REQUIRES: every id is below the table's rows.
 Matrix gather(const Parameter& table, std::span<const int32_t> ids, Context& context);
 

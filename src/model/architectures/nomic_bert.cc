@@ -21,6 +21,7 @@ class NomicBert : public Encoder {
  public:
   NomicBert(const Config& config, const Parameters& all) {
     architecture = "NomicBERT";
+    norm_before_cut = true;
     Parameters p = all.in_first_of({"", "bert"}, "embeddings.word_embeddings.weight");
     // What the family's configs may say and no published model does.
     if (config.flag("prenorm", false)) config.unsupported("prenorm", "false");
