@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/files.h"
+#include "eval/token_inputs.h"
 #include "io/npy.h"
 #include "model/cross_encoder.h"
 #include "model/static_model.h"
@@ -64,35 +65,6 @@ Json read_json(const fs::path& path) {
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not what a recording is: {}", path.string(), e.what()));
   }
-}
-
-// The tokens of inputs.json without those that the mask leaves out, and where each came from.
-struct Inputs {
-  model::TokenBatch batch;
-  size_t padded_length = 0;
-  std::vector<size_t> positions;  // [rows]: column in the padded recording
-};
-
-Inputs read_inputs(const Json& json) {
-  Inputs inputs;
-  const auto ids = json.at("input_ids").get<std::vector<std::vector<TokenId>>>();
-  std::vector<std::vector<int>> mask;
-  std::vector<std::vector<TokenId>> types;
-  if (json.contains("attention_mask")) mask = json.at("attention_mask").get<std::vector<std::vector<int>>>();
-  if (json.contains("token_type_ids")) types = json.at("token_type_ids").get<std::vector<std::vector<TokenId>>>();
-  for (size_t s = 0; s < ids.size(); ++s) {
-    size_t length = 0;
-    inputs.padded_length = std::max(inputs.padded_length, ids[s].size());
-    for (size_t i = 0; i < ids[s].size(); ++i) {
-      if (!mask.empty() && mask.at(s).at(i) == 0) continue;
-      inputs.batch.ids.push_back(ids[s][i]);
-      if (!types.empty()) inputs.batch.type_ids.push_back(types.at(s).at(i));
-      inputs.positions.push_back(i);
-      ++length;
-    }
-    inputs.batch.sequences.append(length);
-  }
-  return inputs;
 }
 
 class Verifier {
@@ -191,7 +163,8 @@ class Verifier {
   }
 
   // Rows of HIDDEN beside a padded recording [sequences, length, width].
-  void compare_padded(const std::string& file, const tensor::Matrix& hidden, const Inputs& inputs, double tolerance) {
+  void compare_padded(const std::string& file, const tensor::Matrix& hidden, const TokenInputs& inputs,
+                      double tolerance) {
     const auto& sequences = inputs.batch.sequences;
     const std::vector<float> recorded = expected(file, {sequences.count(), inputs.padded_length, hidden.columns()});
     Comparison comparison;
@@ -213,8 +186,8 @@ class Verifier {
     report(file, comparison, tolerance, check_cosine);
   }
 
-  const Inputs& inputs() {
-    if (!inputs_) inputs_ = read_inputs(read_json(folder_ / "inputs.json"));
+  const TokenInputs& inputs() {
+    if (!inputs_) inputs_ = read_token_inputs(folder_ / "inputs.json");
     return *inputs_;
   }
   const tensor::Matrix& hidden() {
@@ -245,7 +218,7 @@ class Verifier {
                           false);
     }
     if (name == "sentence_embedding_leftpad") {
-      const Inputs padded = read_inputs(read_json(folder_ / "inputs_leftpad.json"));
+      const TokenInputs padded = read_token_inputs(folder_ / "inputs_leftpad.json");
       const tensor::Matrix states = transformer_->hidden_states(padded.batch);
       return compare_rows(file, vectors(states, padded.batch.sequences, {}), kVectorTolerance, true);
     }
@@ -598,7 +571,7 @@ class Verifier {
   std::optional<model::TransformerModel> transformer_;
   std::optional<model::CrossEncoder> reranker_;
   std::unique_ptr<model::StaticModel> static_;
-  std::optional<Inputs> inputs_;
+  std::optional<TokenInputs> inputs_;
   std::optional<tensor::Matrix> hidden_;
   std::vector<VerifiedFile> results_;
 };

@@ -12,12 +12,14 @@ void add_all_commands(Command app, Context& context) {
   add_analogy(app, context);
   add_explain(app, context);
   add_tokenize(app, context);
+  add_rerank(app, context);
   Command train = app.subcommand("train", "Train models and vocabularies");
   train.require_subcommand();
   add_train_static(train, context);
   add_train_average(train, context);
   add_train_tokenizer(train, context);
   add_eval(app, context);
+  add_verify(app, context);
   add_info(app, context);
 }
 

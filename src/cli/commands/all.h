@@ -18,11 +18,13 @@ void add_nearest(Command app, Context& context);
 void add_analogy(Command app, Context& context);
 void add_explain(Command app, Context& context);
 void add_tokenize(Command app, Context& context);
+void add_rerank(Command app, Context& context);
 // Train and measure. `train` is added first; its commands hang under it.
 void add_train_static(Command train, Context& context);
 void add_train_average(Command train, Context& context);
 void add_train_tokenizer(Command train, Context& context);
 void add_eval(Command app, Context& context);
+void add_verify(Command app, Context& context);
 void add_info(Command app, Context& context);
 
 }  // namespace sextant::cli

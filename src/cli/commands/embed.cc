@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "cli/commands/all.h"
+#include "engine/embed_outputs.h"
 #include "engine/embed_stream.h"
+#include "eval/token_inputs.h"
 
 namespace sextant::cli {
 namespace {
@@ -12,6 +14,9 @@ struct Options {
   std::string model, output, calibration, prompt, prompt_name;
   std::string precision = "float32";
   std::string on_overflow = "truncate";
+  std::string outputs;
+  bool tokens = false;
+  std::string token_ids, hidden;
   size_t dim = 0;
   size_t max_length = 0;
   bool normalize = false;
@@ -30,8 +35,7 @@ std::string prompt_named(const Embedder& model, const std::string& name) {
                                                        known.empty() ? "none" : known));
 }
 
-void print_notes(const engine::EmbedStreamReport& report, const engine::EmbedStreamOptions& stream,
-                 const Context& context) {
+void note_texts(const engine::EmbedStreamReport& report, const Context& context) {
   for (size_t i = 0; i < std::min(report.skipped.size(), kTruncationsShownMax); ++i) {
     context.note("Skipped {}: {}", report.skipped[i].path, report.skipped[i].reason);
   }
@@ -49,6 +53,10 @@ void print_notes(const engine::EmbedStreamReport& report, const engine::EmbedStr
   if (report.empty_count > 0) {
     context.note("{} vectors are all zeros: the model knows no token of their texts", report.empty_count);
   }
+}
+
+void note_files(const engine::EmbedStreamReport& report, const engine::EmbedStreamOptions& stream,
+                const Context& context) {
   if (engine::needs_ranges(stream.precision)) {
     context.note("The ranges of {} are those of {}", engine::name(stream.precision),
                  stream.calibration.empty() ? fmt::format("the {} vectors of this input", report.row_count)
@@ -58,6 +66,23 @@ void print_notes(const engine::EmbedStreamReport& report, const engine::EmbedStr
     context.note("Wrote {} vectors of {} items to {}{}", report.row_count, report.item_count, stream.output,
                  report.items_output.empty() ? "" : ", the item of each to " + report.items_output);
   }
+}
+
+// Sparse weights and token vectors have a form of their own.
+void run_outputs(const Options& options, const Embedder& model, engine::TextSource& source, const EmbedOptions& embed,
+                 const Context& context) {
+  if (options.precision != "float32") {
+    throw Error(ErrorCode::invalid_argument, "--precision is for dense vectors alone");
+  }
+  engine::EmbedOutputsOptions stream;
+  stream.embed = embed;
+  stream.wanted = engine::parse_outputs(options.outputs);
+  stream.tokens = options.tokens;
+  stream.on_overflow = engine::parse_on_overflow(options.on_overflow);
+  stream.output = options.output;
+  stream.thread_count = context.thread_count;
+  auto progress = context.progress();
+  note_texts(engine::embed_outputs(model, source, stream, progress.get()), context);
 }
 
 }  // namespace
@@ -91,9 +116,24 @@ void add_embed(Command app, Context& context) {
       .option("--on-overflow", options->on_overflow,
               "Texts over the limit: truncate them, stop with an error, or chunk them into several vectors")
       .show_default();
+  command
+      .option(
+          "--outputs", options->outputs,
+          "What one pass writes: dense, sparse (SPLADE, BGE-M3), multi (a vector a token, BGE-M3), joined by commas")
+      .show_default();
+  command.flag("--tokens", options->tokens, "The hidden state of each token instead: a word has one in each sentence");
+  command.option("--token-ids", options->token_ids,
+                 "Token ids instead of texts: JSON {\"input_ids\", \"attention_mask\"?, \"token_type_ids\"?}");
+  command.option("--hidden", options->hidden,
+                 "With --token-ids: F.npy for the hidden states, sequences end to end, F.lengths.npy beside it");
   add_model_option(command, options->model);
   add_common_options(command, context, Common::threads);
   command.callback([options, &context] {
+    if (!options->token_ids.empty()) {
+      eval::embed_token_ids(options->model, options->token_ids, options->hidden, options->output);
+      return;
+    }
+    if (!options->hidden.empty()) throw Error(ErrorCode::invalid_argument, "--hidden needs --token-ids");
     engine::EmbedStreamOptions stream;
     stream.precision = engine::parse_precision(options->precision);
     stream.on_overflow = engine::parse_on_overflow(options->on_overflow);
@@ -106,9 +146,14 @@ void add_embed(Command app, Context& context) {
     auto source = engine::open_text_source(options->source);
     auto model = Embedder::load(options->model);
     stream.embed.prompt = options->prompt_name.empty() ? options->prompt : prompt_named(*model, options->prompt_name);
+    if (options->outputs.empty()) options->outputs = model->outputs().dense ? "dense" : "sparse";
+    if (options->tokens || options->outputs != "dense") {
+      return run_outputs(*options, *model, *source, stream.embed, context);
+    }
     auto progress = context.progress();
     engine::EmbedStreamReport report = engine::embed_stream(*model, *source, stream, progress.get());
-    print_notes(report, stream, context);
+    note_texts(report, context);
+    note_files(report, stream, context);
   });
 }
 

@@ -1,36 +1,111 @@
-// sextant info: this program, this machine, and a model.
+// sextant info: this program, this machine, and a model: what is in effect, and from which file.
+#include <algorithm>
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
 #include "cli/commands/all.h"
+#include "cli/table.h"
+#include "model/transformer_model.h"
 #include "sextant/version.h"
 #include "simd/kernels.h"
 
 namespace sextant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using model::Origin;
+
+std::string bytes_text(uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  return bytes < 1000000      ? fmt::format("{:.1f} kB", value / 1e3)
+         : bytes < 1000000000 ? fmt::format("{:.1f} MB", value / 1e6)
+                              : fmt::format("{:.2f} GB", value / 1e9);
+}
+
+// The files that say what may be done with a model.
+std::string licence_of(const std::string& name) {
+  if (name == "builtin") return "Apache-2.0, sources in docs/builtin-model.md";
+  std::string found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(name, ignored)) {
+    const std::string file = entry.path().filename().string();
+    std::string upper;
+    for (char c : file) upper += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    if (upper.starts_with("LICENSE") || upper.starts_with("LICENCE") || upper.starts_with("NOTICE")) {
+      found += (found.empty() ? "" : ", ") + file;
+    }
+  }
+  return found.empty() ? "no licence file" : found;
+}
+
+std::vector<Origin> describe(const Embedder& model) {
+  std::vector<Origin> facts = {{"model", model.name(), ""}};
+  const auto* transformer = dynamic_cast<const model::TransformerModel*>(&model);
+  if (transformer != nullptr) {
+    facts.insert(facts.end(), transformer->origins().begin(), transformer->origins().end());
+    std::string outputs;
+    for (const auto& [name, has] : {std::pair("dense", model.outputs().dense),
+                                    {"sparse", model.outputs().sparse},
+                                    {"multi", model.outputs().multi}}) {
+      if (has) outputs += (outputs.empty() ? "" : ", ") + std::string(name);
+    }
+    facts.push_back({"outputs", outputs, ""});
+    facts.push_back(
+        {"memory", bytes_text(transformer->parameter_bytes()) + " of parameters, mapped where they are F32", ""});
+    facts.push_back({"computed in", "float32", ""});
+  } else {
+    facts.push_back({"architecture", "static: a vector a token, a text is their mean", ""});
+    facts.push_back(
+        {"longest input", model.max_length() > 0 ? fmt::format("{} tokens", model.max_length()) : "no limit", ""});
+    facts.push_back({"tokenizer",
+                     fmt::format("{}, {} entries", model.tokenizer().model_name(), model.tokenizer().vocabulary_size()),
+                     ""});
+  }
+  facts.push_back({"dimensions", std::to_string(model.dim()), ""});
+  facts.push_back({"similarity", std::string(name(model.similarity())), ""});
+  for (const auto& [name, prompt] : model.prompts()) {
+    facts.push_back({"prompt " + name, '"' + prompt + '"', "config_sentence_transformers.json"});
+  }
+  facts.push_back({"licence", licence_of(model.name()), ""});
+  facts.push_back({"hash", model.hash(), ""});
+  // A setting that was named with its file wins over the same without.
+  std::vector<Origin> unique;
+  for (const Origin& fact : facts) {
+    auto same = [&](const Origin& other) { return other.what == fact.what && fact.what != "dense layer"; };
+    if (std::none_of(unique.begin(), unique.end(), same)) unique.push_back(fact);
+  }
+  return unique;
+}
+
+}  // namespace
 
 void add_info(Command app, Context& context) {
-  auto model_name = std::make_shared<std::string>();
+  auto model_name = std::make_shared<std::string>("builtin");
   Command command = app.subcommand("info", "Describe this program, this machine and a model");
-  add_model_option(command, *model_name);
+  command.option("MODEL,--model,-m", *model_name, "Model folder or name, or builtin").show_default();
   add_common_options(command, context, Common::json);
   command.callback([model_name, &context] {
     auto model = Embedder::load(*model_name);
-    nlohmann::ordered_json out = {{"version", kVersion},
-                                  {"simd", simd::name(simd::kernels().tier)},
-                                  {"simd_best", simd::name(simd::best_tier())},
-                                  {"threads", base::default_thread_count()},
-                                  {"model", model->name()},
-                                  {"model_hash", model->hash()},
-                                  {"dim", model->dim()},
-                                  {"max_length", model->max_length()},
-                                  {"tokenizer", model->tokenizer().model_name()},
-                                  {"vocabulary", model->tokenizer().vocabulary_size()},
-                                  {"similarity", name(model->similarity())}};
-    if (context.json) return print(out.dump() + "\n");
-    for (const auto& [key, value] : out.items()) {
-      std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
-      if (key == "max_length" && model->max_length() == 0) shown = "no limit";
-      print(fmt::format("{:<12} {}\n", key, shown));
+    std::vector<Origin> facts = {
+        {"version", std::string(kVersion), ""},
+        {"instructions",
+         fmt::format("{} (this machine's best: {})", simd::name(simd::kernels().tier), simd::name(simd::best_tier())),
+         ""},
+        {"threads", std::to_string(base::default_thread_count()), ""}};
+    const std::vector<Origin> of_model = describe(*model);
+    facts.insert(facts.end(), of_model.begin(), of_model.end());
+    if (context.json) {
+      nlohmann::ordered_json out = nlohmann::ordered_json::object();
+      for (const Origin& fact : facts) {
+        out[fact.what] = {{"value", fact.value}};
+        if (!fact.file.empty()) out[fact.what]["from"] = fact.file;
+      }
+      return print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    }
+    for (const Origin& fact : facts) {
+      print(fmt::format("{:<14} {}{}\n", fact.what, fact.value, fact.file.empty() ? "" : faint("  " + fact.file)));
     }
   });
 }
