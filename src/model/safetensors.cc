@@ -23,7 +23,7 @@ struct DTypeRow {
   size_t width_bytes;
 };
 
-constexpr std::array<DTypeRow, 10> kDTypes = {{{DType::f64, "F64", 8},
+constexpr std::array<DTypeRow, 15> kDTypes = {{{DType::f64, "F64", 8},
                                                {DType::f32, "F32", 4},
                                                {DType::f16, "F16", 2},
                                                {DType::bf16, "BF16", 2},
@@ -31,8 +31,13 @@ constexpr std::array<DTypeRow, 10> kDTypes = {{{DType::f64, "F64", 8},
                                                {DType::i32, "I32", 4},
                                                {DType::i16, "I16", 2},
                                                {DType::i8, "I8", 1},
+                                               {DType::u64, "U64", 8},
+                                               {DType::u32, "U32", 4},
+                                               {DType::u16, "U16", 2},
                                                {DType::u8, "U8", 1},
-                                               {DType::boolean, "BOOL", 1}}};
+                                               {DType::boolean, "BOOL", 1},
+                                               {DType::f8_e4m3, "F8_E4M3", 1},
+                                               {DType::f8_e5m2, "F8_E5M2", 1}}};
 
 // What the reference implementation accepts at most.
 constexpr uint64_t kHeaderBytesMax = 100'000'000;
@@ -237,11 +242,20 @@ std::vector<float> to_float32(const TensorView& tensor) {
       return convert<int16_t>(tensor.bytes);
     case DType::i8:
       return convert<int8_t>(tensor.bytes);
+    case DType::u64:
+      return convert<uint64_t>(tensor.bytes);
+    case DType::u32:
+      return convert<uint32_t>(tensor.bytes);
+    case DType::u16:
+      return convert<uint16_t>(tensor.bytes);
     case DType::u8:
     case DType::boolean:
       return convert<uint8_t>(tensor.bytes);
+    case DType::f8_e4m3:
+    case DType::f8_e5m2:
+      break;
   }
-  return {};
+  throw Error(ErrorCode::unsupported, fmt::format("a tensor of {} cannot be computed with", name(tensor.dtype)));
 }
 
 }  // namespace sextant::model

@@ -18,7 +18,7 @@
 
 namespace sextant::model {
 
-enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean, f8_e4m3, f8_e5m2 };
 
 std::string_view name(DType dtype);
 size_t width_bytes(DType dtype);
@@ -61,7 +61,7 @@ struct TensorToWrite {
 std::string write_safetensors(std::vector<TensorToWrite> tensors,
                               const std::vector<std::pair<std::string, std::string>>& metadata = {});
 
-// Any float or integer tensor as float32.
+// Any float or integer tensor as float32. Throws unsupported for floats of eight bits, which are listed but not read.
 std::vector<float> to_float32(const TensorView& tensor);
 
 }  // namespace sextant::model

@@ -74,7 +74,7 @@ TEST(Safetensors, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(error_of(file_with("{not json", 0)), HasSubstr("not a JSON object"));
   EXPECT_THAT(error_of(file_with("[]", 0)), HasSubstr("not a JSON object"));
   EXPECT_THAT(error_of(file_with(R"({"x":{"shape":[1],"data_offsets":[0,4]}})", 4)), HasSubstr("'x' has no dtype"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", 1)),
+  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F6_E2M3","shape":[1],"data_offsets":[0,1]}})", 1)),
               HasSubstr("unsupported"));
   EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4)),
               HasSubstr("has 4 bytes, its shape needs 8"));
@@ -152,6 +152,15 @@ TEST(Safetensors, EveryCutAndFlippedFileIsAnErrorOrStaysInBounds) {
     } catch (const Error&) {
     }
   }
+}
+
+TEST(Safetensors, ATensorOfEightBitFloatsMayLieBesideWhatIsUsed) {
+  const std::string file = file_with(
+      R"({"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U16","shape":[1],"data_offsets":[2,4]}})",
+      4);
+  Safetensors tensors(std::as_bytes(std::span(file)), "f.safetensors");
+  EXPECT_EQ(to_float32(tensors.at("b")).size(), 1u);
+  EXPECT_THAT([&] { to_float32(tensors.at("a")); }, testing::ThrowsMessage<Error>(HasSubstr("F8_E4M3")));
 }
 
 }  // namespace

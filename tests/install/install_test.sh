@@ -23,12 +23,22 @@ pc=$(dirname "$(find "$scratch/prefix" -name sextant.pc)")
 "$compiler" -std=c++20 "$here/main.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/by_pkg_config"
 echo "pkg-config: $("$scratch/by_pkg_config")"
 
-# The README's program, as it stands there.
-awk '/^```cpp/ {inside = 1; next} /^```/ {inside = 0} inside' "$here/../../README.md" >"$scratch/readme.txt"
-{ grep '^#include' "$scratch/readme.txt"; echo "int main() {"; grep -v '^#include' "$scratch/readme.txt"; echo "}"; } >"$scratch/readme.cc"
-# shellcheck disable=SC2046
-"$compiler" -std=c++20 "$scratch/readme.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/readme"
-"$scratch/readme"
+# The programs that README and docs show, as they stand there; those of docs need models, so they are only built.
+programs=0
+for page in "$here/../../README.md" "$here"/../../docs/*.md; do
+  rm -f "$scratch"/block*.txt
+  awk -v to="$scratch/block" '/^```cpp/ {inside = 1; ++n; next} /^```/ {inside = 0} inside {print > (to n ".txt")}' "$page"
+  for block in "$scratch"/block*.txt; do
+    [ -e "$block" ] || continue
+    { grep '^#include' "$block"; echo "int main() {"; grep -v '^#include' "$block"; echo "}"; } >"$scratch/shown.cc"
+    # shellcheck disable=SC2046
+    "$compiler" -std=c++20 "$scratch/shown.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/shown"
+    case $page in *README.md) "$scratch/shown" ;; esac
+    programs=$((programs + 1))
+  done
+done
+echo "$programs programs of README and docs"
+[ "$programs" -ge 4 ]
 
 # The installed program works from anywhere, its sample library included.
 cd /
