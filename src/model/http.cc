@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kHeaderBytesMax = size_t{256} << 10;
 constexpr long kRedirectsMax = 10;
 
+using Clock = std::chrono::steady_clock;
+
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
 };
@@ -62,10 +64,13 @@ bool has_control_characters(std::string_view text) {
 struct Transfer {
   const HttpRequest& request;
   CURL* curl;
-  HttpResponse response;
+  int stall_s_max;
+  HttpResponse response = {};
   uint64_t body_bytes = 0;
   size_t header_bytes = 0;
-  std::exception_ptr error;
+  std::exception_ptr error = {};
+  curl_off_t bytes_moved = 0;  // in both directions
+  Clock::time_point moved = Clock::now();
 };
 
 // Exceptions must not travel through libcurl's C frames: they are kept and thrown again behind it.
@@ -121,6 +126,18 @@ size_t take_body(char* data, size_t, size_t size, void* user) {
       body.append(piece);
     }
   });
+}
+
+// Called about once a second, and whenever something moves. libcurl's own limit looks at an average in which a
+// request's bytes are seen for seconds.
+int watch_progress(void* user, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const curl_off_t bytes = received + sent + static_cast<curl_off_t>(transfer.header_bytes);
+  if (bytes != transfer.bytes_moved) {
+    transfer.bytes_moved = bytes;
+    transfer.moved = Clock::now();
+  }
+  return Clock::now() - transfer.moved >= std::chrono::seconds(transfer.stall_s_max) ? 1 : 0;
 }
 
 [[noreturn]] void fail(const std::string& url, CURLcode code, const char* detail) {
@@ -203,7 +220,7 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
   for (const std::string& line : request.headers) add_header(line);
   add_header("Expect:");  // no pause before a long body
 
-  Transfer transfer{request, curl, {}, 0, 0, {}};
+  Transfer transfer{.request = request, .curl = curl, .stall_s_max = implementation_->timeouts.stall_s};
   char detail[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
@@ -220,8 +237,9 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     if (path != nullptr && *path != '\0') curl_easy_setopt(curl, CURLOPT_CAINFO, path);
   }
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(implementation_->timeouts.connect_s));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(implementation_->timeouts.stall_s));
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_progress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
@@ -240,6 +258,11 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
 
   const CURLcode code = curl_easy_perform(curl);
   if (transfer.error) std::rethrow_exception(transfer.error);
+  if (code == CURLE_ABORTED_BY_CALLBACK) {
+    throw TransportError(
+        ErrorCode::unavailable,
+        fmt::format("{}: the server sent nothing for {} s", url_shown(request.url), transfer.stall_s_max), true);
+  }
   if (code != CURLE_OK) fail(request.url, code, detail);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <thread>
 
 #include "base/files.h"
@@ -138,8 +139,8 @@ class Pull {
     if (counting_) progress_->begin("downloading", "bytes", total);
     PullReport report;
     for (const RemoteFile& file : wanted) {
-      bool downloaded = !is_present(file, snapshot) && fetch(file, listing.commit);
-      report.files.push_back({file.name, 0, downloaded});
+      if (!is_present(file, snapshot)) fetch(file, listing.commit);
+      report.files.push_back({file.name, 0, fetched_.contains(file.etag)});
       report.has_weights = report.has_weights || is_weights(file.name);
     }
     if (counting_) progress_->end();
@@ -304,11 +305,11 @@ class Pull {
     return folders;
   }
 
-  // The blob is there, whole, when this returns; whether anything was downloaded.
-  bool fetch(const RemoteFile& file, const std::string& commit) {
+  // The blob is there, whole, when this returns.
+  void fetch(const RemoteFile& file, const std::string& commit) {
     File lock(options_.cache / ".locks" / name_.folder() / (file.etag + ".lock"), O_RDWR | O_CREAT);
     lock.lock(counting_ ? progress_ : nullptr);
-    if (fs::exists(blob(file))) return false;  // another tool was faster
+    if (fs::exists(blob(file))) return;  // another tool was faster
     if (counting_) progress_->remark(file.name);
     const fs::path partial = blob(file).string() + ".incomplete";
     std::error_code error;
@@ -328,7 +329,7 @@ class Pull {
     }
     bytes_done_ += file.size_bytes.value_or(0);
     if (counting_) progress_->report(bytes_done_);
-    return true;
+    fetched_.insert(file.etag);
   }
 
   // What is wrong with the bytes that came; empty when nothing is.
@@ -440,6 +441,7 @@ class Pull {
   base::Progress* progress_;
   HttpClient client_;
   fs::path folder_;
+  std::set<std::string> fetched_;  // etags
   bool counting_ = false;          // between the progress's begin and end
   uint64_t bytes_done_ = 0;        // of whole files
   uint64_t bytes_downloaded_ = 0;  // over the network

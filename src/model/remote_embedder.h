@@ -50,7 +50,7 @@ class RemoteEmbedder : public Embedder {
   // not_found for an unknown model, unavailable and exhausted (a quota) where it does not answer, corrupted where the
   // answer is not what was asked for.
   void embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
-             EmbedReport* report) const override;
+             EmbedReport* report = nullptr) const override;
   // Of a model of OpenAI's own it is known; of any other a first short text is embedded to find out.
   size_t dim() const override;
   size_t max_length() const override { return max_length_; }
