@@ -3,7 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
+#include <fstream>
+
+#include "base/files.h"
 #include "http_server.h"
 
 namespace sextant::model {
@@ -119,6 +125,93 @@ TEST(Http, EndlessHeadersAreCorrupted) {
     return reply;
   });
   EXPECT_EQ(code_of([&] { HttpClient().send({.url = server.url()}); }), ErrorCode::corrupted);
+}
+
+// Answers one connection after another over TLS, with a certificate for 127.0.0.1 that it signed itself.
+class TlsServer {
+ public:
+  TlsServer() : key_(EVP_EC_gen("P-256")), certificate_(X509_new()), context_(SSL_CTX_new(TLS_server_method())) {
+    X509_gmtime_adj(X509_getm_notBefore(certificate_), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate_), 3600);
+    X509_set_version(certificate_, X509_VERSION_3);
+    X509_set_pubkey(certificate_, key_);
+    X509_NAME* name = X509_get_subject_name(certificate_);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+    X509_set_issuer_name(certificate_, name);
+    X509_EXTENSION* address = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1");
+    X509_add_ext(certificate_, address, -1);
+    X509_EXTENSION_free(address);
+    X509_sign(certificate_, key_, EVP_sha256());
+    SSL_CTX_use_certificate(context_, certificate_);
+    SSL_CTX_use_PrivateKey(context_, key_);
+    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof own;
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&own), size), 0);
+    EXPECT_EQ(::listen(socket_, 8), 0);
+    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&own), &size), 0);
+    port_ = ntohs(own.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~TlsServer() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+    SSL_CTX_free(context_);
+    X509_free(certificate_);
+    EVP_PKEY_free(key_);
+  }
+
+  std::string url(const std::string& host) const { return "https://" + host + ":" + std::to_string(port_) + "/"; }
+  std::string certificate() const {
+    BIO* memory = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(memory, certificate_);
+    char* data = nullptr;
+    long size = BIO_get_mem_data(memory, &data);
+    std::string pem(data, static_cast<size_t>(size));
+    BIO_free(memory);
+    return pem;
+  }
+
+ private:
+  void serve() {
+    for (int connection; (connection = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+      SSL* ssl = SSL_new(context_);
+      SSL_set_fd(ssl, connection);
+      char request[4096];
+      const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsafe";
+      if (SSL_accept(ssl) == 1 && SSL_read(ssl, request, sizeof request) > 0) {
+        SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+        SSL_shutdown(ssl);
+      }
+      SSL_free(ssl);
+      ::close(connection);
+    }
+  }
+
+  EVP_PKEY* key_;
+  X509* certificate_;
+  SSL_CTX* context_;
+  int socket_ = -1;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+TEST(Http, AServerWhoseCertificateNobodyVouchesForIsRefused) {
+  TlsServer server;
+  std::string message;
+  EXPECT_EQ(code_of([&] { HttpClient().send({.url = server.url("127.0.0.1")}); }, &message), ErrorCode::unavailable);
+  EXPECT_THAT(message, HasSubstr("certificate"));
+
+  base::TemporaryFolder folder;
+  std::ofstream(folder.path() / "trusted.pem") << server.certificate();
+  ::setenv("CURL_CA_BUNDLE", (folder.path() / "trusted.pem").c_str(), 1);
+  EXPECT_EQ(HttpClient().send({.url = server.url("127.0.0.1")}).body, "safe");
+  EXPECT_EQ(code_of([&] { HttpClient().send({.url = server.url("localhost")}); }, &message), ErrorCode::unavailable)
+      << "the certificate is for another name";
+  ::unsetenv("CURL_CA_BUNDLE");
 }
 
 TEST(Http, ASilentServerIsGivenUp) {
