@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <functional>
 #include <list>
 #include <map>
@@ -77,6 +78,12 @@ class HttpServer {
       for (int connection : open_) ::shutdown(connection, SHUT_RDWR);
     }
     for (std::thread& thread : threads_) thread.join();
+  }
+
+  // Waits until no handler runs. What handlers read may be changed between two calls of this, and no request meanwhile.
+  void settle() {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return handling_ == 0; });
   }
 
   int port() const { return port_; }
@@ -156,8 +163,14 @@ class HttpServer {
     {
       std::lock_guard lock(mutex_);
       requests_.push_back(request);
+      ++handling_;
     }
     Reply reply = handler_(request);
+    {
+      std::lock_guard lock(mutex_);
+      --handling_;
+      idle_.notify_all();
+    }
     if (reply.silent) {
       // Until the client leaves or the server ends.
       std::string ignored;
@@ -183,8 +196,10 @@ class HttpServer {
   std::thread acceptor_;
   std::list<std::thread> threads_;  // of the acceptor, until it ended
   mutable std::mutex mutex_;
-  std::list<int> open_;            // guarded by mutex_
-  std::vector<Request> requests_;  // guarded by mutex_
+  std::condition_variable idle_;
+  size_t handling_ = 0;  // guarded by mutex_, as are all below
+  std::list<int> open_;
+  std::vector<Request> requests_;
 };
 
 }  // namespace sextant::tests

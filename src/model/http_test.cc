@@ -284,8 +284,10 @@ TEST(Http, RetryAfterIsHonouredUpToALimit) {
   HttpClient client;
   EXPECT_EQ(send_with_retries(client, {.url = server.url()}, retries).status, 200);
   EXPECT_THAT(waits, testing::ElementsAre(7.0));
+  server.settle();
   count = 0;
   wait = "86400";
+  server.settle();
   EXPECT_EQ(send_with_retries(client, {.url = server.url()}, retries).status, 429);
 }
 

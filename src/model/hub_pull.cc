@@ -111,8 +111,8 @@ class Pull {
   PullReport run() {
     Listing listing = list();
     const fs::path snapshot = folder_ / "snapshots" / listing.commit;
-    base::make_folders(folder_ / "blobs");
-    base::make_folders(folder_ / "snapshots");
+    // Readers of the cache expect all three from the beginning.
+    for (const char* part : {"blobs", "refs", "snapshots"}) base::make_folders(folder_ / part);
     base::make_folders(options_.cache / ".locks" / name_.folder());
 
     std::vector<std::string> names;

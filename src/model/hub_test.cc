@@ -162,9 +162,23 @@ class Hub : public testing::Test {
     options.retries.sleep = [](double) {};
   }
 
+  // Settles before and after, so that tests may change the hub between two pulls.
+  PullReport pull(std::string_view name, base::Progress* progress = nullptr) {
+    struct Settled {
+      explicit Settled(FakeHub& hub) : hub_(hub) { settle(); }
+      ~Settled() { settle(); }
+      void settle() {
+        hub_.hub.settle();
+        hub_.store.settle();
+      }
+      FakeHub& hub_;
+    } settled(hub);
+    return model::pull(name, options, progress);
+  }
+
   Error pull_error(const std::string& name = "org/name") {
     try {
-      pull(name, options);
+      pull(name);
     } catch (const Error& error) {
       return error;
     }
@@ -193,7 +207,7 @@ class Hub : public testing::Test {
 };
 
 TEST_F(Hub, APullLaysTheFilesOutAsOtherToolsExpectThem) {
-  PullReport report = pull("org/name", options);
+  PullReport report = pull("org/name");
   EXPECT_EQ(report.folder, model() / "snapshots" / kCommit);
   EXPECT_EQ(report.commit, kCommit);
   EXPECT_TRUE(report.has_weights);
@@ -221,10 +235,10 @@ TEST_F(Hub, APullLaysTheFilesOutAsOtherToolsExpectThem) {
 }
 
 TEST_F(Hub, ASecondPullDownloadsNothing) {
-  pull("org/name", options);
+  pull("org/name");
   hub.hub.forget_requests();
   hub.store.forget_requests();
-  PullReport report = pull("org/name", options);
+  PullReport report = pull("org/name");
   EXPECT_THAT(hub.downloads(), IsEmpty());
   EXPECT_EQ(hub.hub.requests().size(), 1u) << "the list of files, to see whether the branch has moved";
   EXPECT_EQ(report.bytes_downloaded, 0u);
@@ -233,10 +247,10 @@ TEST_F(Hub, ASecondPullDownloadsNothing) {
 }
 
 TEST_F(Hub, ANewCommitSharesTheFilesThatDidNotChange) {
-  const fs::path before = pull("org/name", options).folder;
+  const fs::path before = pull("org/name").folder;
   hub.commit = "89abcdef0123456789abcdef0123456789abcdef";
   hub.add("config.json", "{\"model_type\":\"mpnet\"}");
-  PullReport report = pull("org/name", options);
+  PullReport report = pull("org/name");
   EXPECT_NE(report.folder, before);
   for (const PulledFile& file : report.files) EXPECT_EQ(file.downloaded, file.name == "config.json") << file.name;
   EXPECT_EQ(read(before / "config.json"), "{\"model_type\":\"bert\"}");
@@ -245,7 +259,7 @@ TEST_F(Hub, ANewCommitSharesTheFilesThatDidNotChange) {
 }
 
 TEST_F(Hub, ARevisionHasItsOwnRef) {
-  PullReport report = pull("org/name@v1.0", options);
+  PullReport report = pull("org/name@v1.0");
   EXPECT_EQ(read(model() / "refs" / "v1.0"), kCommit);
   EXPECT_FALSE(fs::exists(model() / "refs" / "main"));
   EXPECT_EQ(find_in_cache("org/name@v1.0", options.cache), report.folder);
@@ -257,12 +271,12 @@ TEST_F(Hub, ARevisionHasItsOwnRef) {
 
 TEST_F(Hub, EverythingIsPulledOnRequest) {
   options.all_files = true;
-  EXPECT_EQ(pull("org/name", options).files.size(), hub.files.size());
+  EXPECT_EQ(pull("org/name").files.size(), hub.files.size());
 }
 
 TEST_F(Hub, AListWithoutChecksumsIsFilledInByAsking) {
   hub.checksums_in_list = false;
-  PullReport report = pull("org/name", options);
+  PullReport report = pull("org/name");
   expect_whole(report);
   EXPECT_TRUE(fs::exists(blob("model.safetensors"))) << "the linked ETag, not that of the redirect";
   EXPECT_TRUE(fs::exists(blob("config.json"))) << "without the mark of weakness";
@@ -270,7 +284,7 @@ TEST_F(Hub, AListWithoutChecksumsIsFilledInByAsking) {
 
 TEST_F(Hub, TheTokenGoesToTheHubAndNotToTheStore) {
   hub.token = options.token = "hf_secret";
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
   ASSERT_FALSE(hub.store.requests().empty());
   for (const Request& request : hub.store.requests()) EXPECT_EQ(request.header("authorization"), "");
 }
@@ -297,7 +311,7 @@ TEST_F(Hub, AnUnknownModelIsNotFoundAndNamesTheEndpoint) {
 TEST_F(Hub, AnInterruptedDownloadGoesOnWhereItStopped) {
   const std::string& bytes = hub.files.at("model.safetensors").bytes;
   write(blob("model.safetensors").string() + ".incomplete", bytes.substr(0, 200'000));
-  PullReport report = pull("org/name", options);
+  PullReport report = pull("org/name");
   expect_whole(report);
   ASSERT_EQ(hub.store.requests().size(), 1u);
   EXPECT_EQ(hub.store.requests()[0].header("range"), "bytes=200000-");
@@ -305,7 +319,7 @@ TEST_F(Hub, AnInterruptedDownloadGoesOnWhereItStopped) {
 
 TEST_F(Hub, APartThatIsWholeAlreadyIsOnlyChecked) {
   write(blob("model.safetensors").string() + ".incomplete", hub.files.at("model.safetensors").bytes);
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
   EXPECT_THAT(hub.store.requests(), IsEmpty());
 }
 
@@ -313,14 +327,14 @@ TEST_F(Hub, ADamagedPartIsDownloadedAnew) {
   for (size_t size : {1000u, 300'003u, 400'000u}) {
     fs::remove_all(options.cache);
     write(blob("model.safetensors").string() + ".incomplete", std::string(size, '?'));
-    expect_whole(pull("org/name", options));
+    expect_whole(pull("org/name"));
   }
 }
 
 TEST_F(Hub, AServerWithoutRangesIsReadFromTheBeginning) {
   hub.store_trouble = [&](const Request&) { return Reply{200, hub.files.at("model.safetensors").bytes}; };
   write(blob("model.safetensors").string() + ".incomplete", "half");
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
 }
 
 TEST_F(Hub, ALineThatBreaksAgainAndAgainIsTakenUpAgain) {
@@ -330,7 +344,7 @@ TEST_F(Hub, ALineThatBreaksAgainAndAgainIsTakenUpAgain) {
     if (++count <= 3) reply.body_bytes_sent = 70'000;
     return reply;
   };
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
   std::vector<std::string> ranges;
   for (const Request& request : hub.store.requests()) ranges.push_back(request.header("range"));
   EXPECT_THAT(ranges, ElementsAre("", "bytes=70000-", "bytes=140000-", "bytes=210000-"));
@@ -340,10 +354,11 @@ TEST_F(Hub, AStoreThatFailsForGoodIsUnavailableAndLeavesNoRef) {
   hub.store_trouble = [](const Request&) { return Reply{503, "down"}; };
   EXPECT_EQ(pull_error().code(), ErrorCode::unavailable);
   EXPECT_EQ(hub.store.requests().size(), 4u);
-  EXPECT_FALSE(fs::exists(model() / "refs"));
+  EXPECT_TRUE(fs::is_empty(model() / "refs"));
+  EXPECT_TRUE(fs::is_empty(model() / "snapshots"));
   EXPECT_FALSE(find_in_cache("org/name", options.cache));
   hub.store_trouble = {};
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
 }
 
 TEST_F(Hub, BytesOfAnotherChecksumAreRefused) {
@@ -355,7 +370,7 @@ TEST_F(Hub, BytesOfAnotherChecksumAreRefused) {
   EXPECT_FALSE(fs::exists(blob("model.safetensors")));
   EXPECT_FALSE(fs::exists(blob("model.safetensors").string() + ".incomplete"));
   hub.store_trouble = {};
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
 }
 
 TEST_F(Hub, ABodyLongerThanPromisedIsRefused) {
@@ -437,18 +452,18 @@ TEST_F(Hub, OfflineIsUnavailable) {
 }
 
 TEST_F(Hub, ALinkThatLeadsNowhereIsMended) {
-  pull("org/name", options);
+  pull("org/name");
   fs::remove(blob("tokenizer.json"));
-  PullReport report = pull("org/name", options);
+  PullReport report = pull("org/name");
   expect_whole(report);
   for (const PulledFile& file : report.files) EXPECT_EQ(file.downloaded, file.name == "tokenizer.json") << file.name;
 }
 
 TEST_F(Hub, TwoPullsAtOnceShareTheWork) {
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { pull("org/name", options); });
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { pull("org/name"); });
   for (std::thread& thread : threads) thread.join();
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
   std::vector<std::string> downloads = hub.downloads();
   EXPECT_EQ(std::count(downloads.begin(), downloads.end(), "model.safetensors"), 1);
 }
@@ -462,20 +477,24 @@ TEST_F(Hub, AKilledPullLeavesACacheThatOthersCanRead) {
     reply.silent = ++attempts > 1;
     return reply;
   };
+  hub.hub.settle();
+  hub.store.settle();
   pid_t child = ::fork();
   if (child == 0) {
     try {
-      pull("org/name", options);
+      model::pull("org/name", options);
     } catch (...) {
     }
     ::_exit(0);
   }
   while (hub.store.requests().size() < 2) std::this_thread::yield();
+  hub.store.settle();
   ::kill(child, SIGKILL);
   int status = 0;
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status));
-  EXPECT_FALSE(fs::exists(model() / "refs"));
+  EXPECT_TRUE(fs::is_empty(model() / "refs"));
+  EXPECT_TRUE(fs::is_empty(model() / "snapshots"));
   EXPECT_FALSE(find_in_cache("org/name", options.cache));
   EXPECT_EQ(fs::file_size(blob("model.safetensors").string() + ".incomplete"), 100'000u);
   for (const auto& entry : fs::directory_iterator(model() / "blobs")) {
@@ -484,7 +503,7 @@ TEST_F(Hub, AKilledPullLeavesACacheThatOthersCanRead) {
   }
   hub.store_trouble = {};
   hub.store.forget_requests();
-  expect_whole(pull("org/name", options));
+  expect_whole(pull("org/name"));
   EXPECT_EQ(hub.store.requests().at(0).header("range"), "bytes=100000-");
 }
 
@@ -507,7 +526,7 @@ class Listener : public base::Progress {
 
 TEST_F(Hub, ProgressCountsTheBytesUpToTheTotal) {
   Listener listener;
-  pull("org/name", options, &listener);
+  pull("org/name", &listener);
   EXPECT_EQ(listener.done, listener.total);
   EXPECT_GT(listener.total, 300'000u);
   EXPECT_EQ(listener.ended, 1);

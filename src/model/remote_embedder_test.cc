@@ -104,6 +104,12 @@ class Remote : public testing::Test {
   // [texts, dim]
   std::vector<float> embed(const std::vector<std::string>& texts, EmbedOptions embed_options = {.normalize = false},
                            EmbedReport* report = nullptr) {
+    // Settled before and after, so that tests may change the server between two calls.
+    struct Settled {
+      explicit Settled(HttpServer& server) : server_(server) { server.settle(); }
+      ~Settled() { server_.settle(); }
+      HttpServer& server_;
+    } settled(api.server);
     RemoteEmbedder model("openai:tiny", options);
     std::vector<std::string_view> views(texts.begin(), texts.end());
     std::vector<float> out(texts.size() * (embed_options.dim ? embed_options.dim : model.dim()), -1.0f);
@@ -371,7 +377,9 @@ TEST_F(Remote, BadJsonIsCorrupted) {
 TEST_F(Remote, AModelThatChangesItsDimensionsIsCorrupted) {
   RemoteEmbedder model("openai:tiny", options);
   EXPECT_EQ(model.dim(), kDim);
+  api.server.settle();
   api.spoil = [](json& out) { out["data"][0]["embedding"] = std::vector<float>(kDim + 1, 1.0f); };
+  api.server.settle();
   std::string_view text = "a";
   std::vector<float> out(kDim);
   try {
@@ -421,7 +429,9 @@ TEST_F(Remote, TheKeyGoesToItsOwnServerAlone) {
   RemoteEmbedder stranger("openai:tiny@" + other.server.url() + "/v1/", options);
   EXPECT_EQ(stranger.dim(), kDim);
   EXPECT_EQ(other.server.requests().at(0).header("authorization"), "");
+  other.server.settle();
   other.trouble = [](const Request&) { return Reply{401, "{}"}; };
+  other.server.settle();
   try {
     RemoteEmbedder("openai:tiny@" + other.server.url() + "/v1", options).dim();
     ADD_FAILURE() << "nothing was thrown";
