@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "base/files.h"
@@ -130,7 +131,12 @@ TEST(Http, EndlessHeadersAreCorrupted) {
 // Answers one connection after another over TLS, with a certificate for 127.0.0.1 that it signed itself.
 class TlsServer {
  public:
-  TlsServer() : key_(EVP_EC_gen("P-256")), certificate_(X509_new()), context_(SSL_CTX_new(TLS_server_method())) {
+  // HANGS_UP: right after the handshake, whatever the client sends.
+  explicit TlsServer(bool hangs_up = false)
+      : hangs_up_(hangs_up),
+        key_(EVP_EC_gen("P-256")),
+        certificate_(X509_new()),
+        context_(SSL_CTX_new(TLS_server_method())) {
     X509_gmtime_adj(X509_getm_notBefore(certificate_), -3600);
     X509_gmtime_adj(X509_getm_notAfter(certificate_), 3600);
     X509_set_version(certificate_, X509_VERSION_3);
@@ -177,12 +183,17 @@ class TlsServer {
 
  private:
   void serve() {
+    // A client that leaves in the middle must end its connection, not the test.
+    sigset_t broken_pipe;
+    ::sigemptyset(&broken_pipe);
+    ::sigaddset(&broken_pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
     for (int connection; (connection = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
       SSL* ssl = SSL_new(context_);
       SSL_set_fd(ssl, connection);
       char request[4096];
       const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsafe";
-      if (SSL_accept(ssl) == 1 && SSL_read(ssl, request, sizeof request) > 0) {
+      if (SSL_accept(ssl) == 1 && !hangs_up_ && SSL_read(ssl, request, sizeof request) > 0) {
         SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
         SSL_shutdown(ssl);
       }
@@ -191,6 +202,7 @@ class TlsServer {
     }
   }
 
+  bool hangs_up_;
   EVP_PKEY* key_;
   X509* certificate_;
   SSL_CTX* context_;
@@ -211,6 +223,22 @@ TEST(Http, AServerWhoseCertificateNobodyVouchesForIsRefused) {
   EXPECT_EQ(HttpClient().send({.url = server.url("127.0.0.1")}).body, "safe");
   EXPECT_EQ(code_of([&] { HttpClient().send({.url = server.url("localhost")}); }, &message), ErrorCode::unavailable)
       << "the certificate is for another name";
+  ::unsetenv("CURL_CA_BUNDLE");
+}
+
+TEST(Http, ATlsServerThatHangsUpEndsTheRequestAndNotTheProgram) {
+  TlsServer server(true);
+  base::TemporaryFolder folder;
+  std::ofstream(folder.path() / "trusted.pem") << server.certificate();
+  ::setenv("CURL_CA_BUNDLE", (folder.path() / "trusted.pem").c_str(), 1);
+  // The program dies of SIGPIPE unless told otherwise.
+  auto before = std::signal(SIGPIPE, SIG_DFL);
+  HttpRequest request{.method = "POST", .url = server.url("127.0.0.1"), .body = std::string(8 << 20, 'x')};
+  for (const char* method : {"POST", "GET", "GET", "POST"}) {
+    request.method = method;
+    EXPECT_EQ(code_of([&] { HttpClient().send(request); }), ErrorCode::unavailable) << method;
+  }
+  std::signal(SIGPIPE, before);
   ::unsetenv("CURL_CA_BUNDLE");
 }
 
