@@ -43,6 +43,7 @@ TEST(Program, EveryCommandHasAHelpPage) {
                                                   {"explain"},
                                                   {"tokenize"},
                                                   {"info"},
+                                                  {"pull"},
                                                   {"embed"},
                                                   {"index"},
                                                   {"search"},

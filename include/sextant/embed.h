@@ -87,8 +87,9 @@ struct Outputs {
 
 class Embedder {
  public:
-  // "builtin" (the model inside the binary), or a model folder as it lies on disk: Hugging Face, sentence-transformers
-  // or Model2Vec. Throws not_found, corrupted or unsupported, naming the file and field.
+  // "builtin" (the model inside the binary); "openai:MODEL" (docs/remote-models.md); a model in the Hugging Face cache
+  // by its name, e.g. "BAAI/bge-m3" (docs/hub.md); or a model folder as it lies on disk: Hugging Face,
+  // sentence-transformers or Model2Vec. Throws not_found, corrupted or unsupported, naming the file and field.
   static std::unique_ptr<Embedder> load(std::string_view name_or_folder);
 
   virtual ~Embedder() = default;
@@ -109,9 +110,13 @@ class Embedder {
 
   virtual Explanation explain(std::string_view text, const EmbedOptions& options = {}) const = 0;
 
+  // How many texts a call should bring so that nothing is lost to calling.
+  virtual size_t preferred_batch() const { return 16; }
   virtual size_t dim() const = 0;
   virtual size_t max_length() const = 0;  // tokens; 0: no limit
+  // Throws unsupported or not_found where a model has none at hand: one that runs elsewhere.
   virtual const Tokenizer& tokenizer() const = 0;
+  virtual bool has_tokenizer() const { return true; }
   virtual const std::string& name() const = 0;
   virtual const std::string& hash() const = 0;  // names the content of weights and tokenizer
   virtual Metric similarity() const = 0;        // from the model's config; cosine unless it says otherwise

@@ -35,7 +35,11 @@ void add_common_options(Command command, Context& context, Common which) {
 
 void add_model_option(Command command, std::string& model) {
   model = "builtin";
-  command.option("--model,-m", model, "Model folder, or builtin: the English model inside this program").show_default();
+  command
+      .option("--model,-m", model,
+              "builtin (the English model inside this program), a model folder, a name in the Hugging Face cache "
+              "(sextant pull), or openai:MODEL")
+      .show_default();
 }
 
 }  // namespace sextant::cli

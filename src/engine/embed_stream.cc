@@ -16,9 +16,9 @@
 namespace sextant::engine {
 namespace {
 
-constexpr size_t kBatchItems = 4096;
+constexpr size_t kSlicesPerThread = 4;  // in a batch, so that uneven texts balance
+constexpr size_t kStagedRows = 4096;
 constexpr size_t kBatchBytes = size_t{4} << 20;
-constexpr size_t kSliceRows = 64;
 
 // One row a call, in order.
 class RowSink {
@@ -163,7 +163,9 @@ class Stream {
       : model_(model),
         options_(options),
         pool_(options.thread_count),
-        dim_(options.embed.dim ? options.embed.dim : model.dim()) {
+        dim_(options.embed.dim ? options.embed.dim : model.dim()),
+        slice_rows_(std::max<size_t>(1, model.preferred_batch())),
+        batch_items_(slice_rows_ * pool_.thread_count() * kSlicesPerThread) {
     if (dim_ > model.dim()) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("dim {}, but model '{}' has {}", dim_, model.name(), model.dim()));
@@ -205,7 +207,7 @@ class Stream {
     }
     batch_bytes_ += item.text.size();
     if (chunks.empty()) batch_.push_back({index, std::move(item.name), std::move(item.text)});
-    if (batch_.size() >= kBatchItems || batch_bytes_ >= kBatchBytes) flush();
+    if (batch_.size() >= batch_items_ || batch_bytes_ >= kBatchBytes) flush();
   }
 
   EmbedStreamReport finish(base::Progress* progress) {
@@ -236,11 +238,11 @@ class Stream {
 
   void flush() {
     std::vector<float> vectors(batch_.size() * dim_);
-    const size_t slices = (batch_.size() + kSliceRows - 1) / kSliceRows;
+    const size_t slices = (batch_.size() + slice_rows_ - 1) / slice_rows_;
     std::vector<EmbedReport> reports(slices);
     pool_.parallel_for(slices, [&](size_t slice, size_t) {
-      size_t begin = slice * kSliceRows;
-      size_t end = std::min(batch_.size(), begin + kSliceRows);
+      size_t begin = slice * slice_rows_;
+      size_t end = std::min(batch_.size(), begin + slice_rows_);
       std::vector<std::string_view> texts;
       for (size_t i = begin; i < end; ++i) texts.push_back(batch_[i].text);
       model_.embed(texts, options_.embed, std::span(vectors).subspan(begin * dim_, (end - begin) * dim_),
@@ -252,7 +254,7 @@ class Stream {
       report_.unknown_count += report.unknown_count;
       report_.empty_count += report.empty.size();
       for (const auto& truncation : report.truncated)
-        note_truncation(batch_[slice * kSliceRows + truncation.item], truncation.tokens_dropped);
+        note_truncation(batch_[slice * slice_rows_ + truncation.item], truncation.tokens_dropped);
     }
     std::vector<uint64_t> items;
     for (const Row& row : batch_) items.push_back(row.item);
@@ -295,8 +297,8 @@ class Stream {
     io::NpyFile file(staged_path_);
     if (progress) progress->begin("quantising", "vectors", file.rows());
     std::vector<float> vectors;
-    for (size_t row = 0; row < file.rows(); row += kBatchItems) {
-      size_t count = std::min(kBatchItems, file.rows() - row);
+    for (size_t row = 0; row < file.rows(); row += kStagedRows) {
+      size_t count = std::min(kStagedRows, file.rows() - row);
       vectors.resize(count * dim_);
       file.read_floats(row, vectors);
       std::vector<uint64_t> items(count);
@@ -311,6 +313,8 @@ class Stream {
   const EmbedStreamOptions& options_;
   base::ThreadPool pool_;
   size_t dim_;
+  size_t slice_rows_;
+  size_t batch_items_;
   size_t tokens_max_ = 0;
   std::optional<text::Chunker> chunker_;
   std::optional<Ranges> ranges_;  // of the calibration

@@ -69,17 +69,19 @@ class Builder {
     meta_.window_tokens = options.window_tokens;
     // The prompt takes its share of every passage.
     std::vector<TokenId> ids;
+    // A model that runs elsewhere keeps its tokenizer there; the built-in model's cuts about as long.
+    if (!model.has_tokenizer()) substitute_ = Embedder::load("builtin");
+    const Tokenizer& tokenizer = (substitute_ ? *substitute_ : model).tokenizer();
     if (!embed_options_.prompt.empty()) {
-      model.tokenizer().encode_ids(embed_options_.prompt, {.add_special_tokens = false}, ids);
+      tokenizer.encode_ids(embed_options_.prompt, {.add_special_tokens = false}, ids);
     }
     text::ChunkOptions chunk{tokens_max - std::min(tokens_max, ids.size()), 0};
     chunk.overlap_tokens = std::min<size_t>(meta_.overlap_tokens, chunk.tokens_max / 2);
     // A window as long as the passage would only repeat it.
-    text::ChunkOptions window{
-        std::min(options.window_tokens + model.tokenizer().special_token_count(), chunk.tokens_max), 0};
+    text::ChunkOptions window{std::min(options.window_tokens + tokenizer.special_token_count(), chunk.tokens_max), 0};
     for (size_t i = 0; i < pool_.thread_count(); ++i) {
-      chunkers_.emplace_back(model.tokenizer(), chunk);
-      if (options.window_tokens > 0) window_chunkers_.emplace_back(model.tokenizer(), window);
+      chunkers_.emplace_back(tokenizer, chunk);
+      if (options.window_tokens > 0) window_chunkers_.emplace_back(tokenizer, window);
     }
   }
 
@@ -208,6 +210,7 @@ class Builder {
   const LibraryOptions& options_;
   base::ThreadPool pool_;
   EmbedOptions embed_options_;
+  std::unique_ptr<Embedder> substitute_;  // whose tokenizer cuts passages, where the model has none at hand
   engine::LibraryMeta meta_;
   std::vector<text::Chunker> chunkers_;         // one a thread
   std::vector<text::Chunker> window_chunkers_;  // likewise; empty without windows

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "model/hub.h"
 #include "sextant/error.h"
 
 namespace sextant::model {
@@ -172,11 +173,7 @@ void CrossEncoder::score(std::string_view query, std::span<const std::string_vie
 namespace sextant {
 
 std::unique_ptr<Reranker> Reranker::load(std::string_view name_or_folder) {
-  const std::filesystem::path folder(name_or_folder);
-  if (!std::filesystem::is_directory(folder)) {
-    throw Error(ErrorCode::not_found, fmt::format("reranker '{}' is not a folder", name_or_folder));
-  }
-  return std::make_unique<model::CrossEncoder>(folder);
+  return std::make_unique<model::CrossEncoder>(model::model_folder(name_or_folder));
 }
 
 }  // namespace sextant

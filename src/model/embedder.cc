@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "model/hub.h"
+#include "model/remote_embedder.h"
 #include "model/static_model.h"
 #include "model/transformer_model.h"
 #include "sextant/embed.h"
@@ -9,14 +11,27 @@
 
 namespace sextant {
 
+std::filesystem::path model::model_folder(std::string_view name_or_folder) {
+  std::filesystem::path folder(name_or_folder);
+  if (std::filesystem::is_directory(folder)) return folder;
+  if (auto cached = find_in_cache(name_or_folder)) return *cached;
+  throw Error(ErrorCode::not_found,
+              fmt::format("model '{0}' is neither 'builtin' nor a folder{1}", name_or_folder,
+                          HubName::parse(name_or_folder)
+                              ? fmt::format(", and not in the Hugging Face cache; 'sextant pull {}' downloads it",
+                                            name_or_folder)
+                              : ""));
+}
+
 std::unique_ptr<Embedder> Embedder::load(std::string_view name_or_folder) {
   if (name_or_folder == "builtin") return model::load_builtin();
-  std::filesystem::path folder(name_or_folder);
-  if (!std::filesystem::is_directory(folder)) {
-    throw Error(ErrorCode::not_found, fmt::format("model '{}' is neither 'builtin' nor a folder", name_or_folder));
+  if (model::RemoteEmbedder::is_name(name_or_folder)) {
+    return std::make_unique<model::RemoteEmbedder>(name_or_folder, model::RemoteOptions::from_environment());
   }
-  return model::is_static_model(folder) ? std::unique_ptr<Embedder>(model::StaticModel::load(folder))
-                                        : std::make_unique<model::TransformerModel>(folder);
+  const std::filesystem::path folder = model::model_folder(name_or_folder);
+  return model::is_static_model(folder)
+             ? std::unique_ptr<Embedder>(model::StaticModel::load(folder))
+             : std::make_unique<model::TransformerModel>(folder, std::string(name_or_folder));
 }
 
 void Embedder::embed_outputs(std::span<const std::string_view> texts, const EmbedOptions& options, OutputSet wanted,

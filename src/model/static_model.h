@@ -40,6 +40,7 @@ class StaticModel : public Embedder {
   void embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
              EmbedReport* report) const override;
   Explanation explain(std::string_view text, const EmbedOptions& options) const override;
+  size_t preferred_batch() const override { return 512; }
   size_t dim() const override { return dim_; }
   size_t max_length() const override { return max_length_; }
   const Tokenizer& tokenizer() const override { return tokenizer_; }

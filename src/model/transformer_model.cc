@@ -70,8 +70,8 @@ struct TransformerModel::Item {
   size_t unknown_count = 0;
 };
 
-TransformerModel::TransformerModel(const fs::path& folder)
-    : folder_(folder), encoder_folder_(folder), name_(folder.string()) {
+TransformerModel::TransformerModel(const fs::path& folder, const std::string& name)
+    : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name) {
   read_modules();
   read_tokenizer();
   read_prompts();

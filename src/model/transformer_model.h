@@ -41,7 +41,8 @@ struct Origin {
 
 class TransformerModel : public Embedder {
  public:
-  explicit TransformerModel(const std::filesystem::path& folder);
+  // NAME is what users call it; the folder where it is empty.
+  explicit TransformerModel(const std::filesystem::path& folder, const std::string& name = {});
 
   void embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
              EmbedReport* report) const override;
@@ -54,6 +55,7 @@ class TransformerModel : public Embedder {
   size_t max_length() const override { return max_length_; }
   // Throws not_found where the folder has no tokenizer.
   const Tokenizer& tokenizer() const override;
+  bool has_tokenizer() const override { return tokenizer_.has_value(); }
   const std::string& name() const override { return name_; }
   const std::string& hash() const override;
   Metric similarity() const override { return similarity_; }

@@ -20,6 +20,7 @@ void add_all_commands(Command app, Context& context) {
   add_train_tokenizer(train, context);
   add_eval(app, context);
   add_verify(app, context);
+  add_pull(app, context);
   add_info(app, context);
 }
 

@@ -25,6 +25,8 @@ void add_train_average(Command train, Context& context);
 void add_train_tokenizer(Command train, Context& context);
 void add_eval(Command app, Context& context);
 void add_verify(Command app, Context& context);
+// Models from the network.
+void add_pull(Command app, Context& context);
 void add_info(Command app, Context& context);
 
 }  // namespace sextant::cli

@@ -56,19 +56,24 @@ std::vector<Origin> describe(const Embedder& model) {
         {"memory", bytes_text(transformer->parameter_bytes()) + " of parameters, mapped where they are F32", ""});
     facts.push_back({"computed in", "float32", ""});
   } else {
-    facts.push_back({"architecture", "static: a vector a token, a text is their mean", ""});
+    const bool remote = !model.has_tokenizer();
+    facts.push_back({"architecture",
+                     remote ? "remote: texts are sent to a server" : "static: a vector a token, a text is their mean",
+                     ""});
+
     facts.push_back(
         {"longest input", model.max_length() > 0 ? fmt::format("{} tokens", model.max_length()) : "no limit", ""});
-    facts.push_back({"tokenizer",
-                     fmt::format("{}, {} entries", model.tokenizer().model_name(), model.tokenizer().vocabulary_size()),
-                     ""});
+    if (!remote)
+      facts.push_back(
+          {"tokenizer",
+           fmt::format("{}, {} entries", model.tokenizer().model_name(), model.tokenizer().vocabulary_size()), ""});
   }
   facts.push_back({"dimensions", std::to_string(model.dim()), ""});
   facts.push_back({"similarity", std::string(name(model.similarity())), ""});
   for (const auto& [name, prompt] : model.prompts()) {
     facts.push_back({"prompt " + name, '"' + prompt + '"', "config_sentence_transformers.json"});
   }
-  facts.push_back({"licence", licence_of(model.name()), ""});
+  if (transformer != nullptr || model.has_tokenizer()) facts.push_back({"licence", licence_of(model.name()), ""});
   facts.push_back({"hash", model.hash(), ""});
   // A setting that was named with its file wins over the same without.
   std::vector<Origin> unique;

@@ -109,6 +109,12 @@ void print_hits(const SearchResult& result, const Library& library) {
 // The library's model is loaded by the name that the library remembers, unless another is named.
 std::unique_ptr<Embedder> load_model(const Options& options, const std::string& remembered) {
   if (!options.model.empty()) return Embedder::load(options.model);
+  // A file may come from anybody, and must not choose the server that questions are sent to.
+  if (remembered.find("://") != std::string::npos) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the library's model is '{}'; to send the question to that server, name it with --model",
+                            remembered));
+  }
   try {
     return Embedder::load(remembered);
   } catch (const Error& error) {
