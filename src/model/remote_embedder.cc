@@ -178,7 +178,7 @@ void RemoteEmbedder::embed(std::span<const std::string_view> texts, const EmbedO
       bytes += sent[end++].size();
     } while (end < sent.size() && end - begin < texts_max && bytes + sent[end].size() <= options_.bytes_max);
     batches.push_back({std::span(sent).subspan(begin, end - begin), std::span(rows).subspan(begin, end - begin), out,
-                       dim, cut, cut, options.normalize});
+                       dim, cut, cut, options.normalize.value_or(true)});
     begin = end;
   }
   std::vector<uint64_t> token_counts(batches.size());

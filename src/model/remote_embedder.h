@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "model/http.h"
-#include "sextant/embedder.h"
+#include "sextant/embed.h"
 
 namespace sextant::model {
 
