@@ -14,6 +14,10 @@ if(SEXTANT_PRECOMPILE)
   add_library(sextant_precompiled STATIC EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/room.cc)
   target_link_libraries(sextant_precompiled PRIVATE sextant_flags fmt::fmt)
   target_precompile_headers(sextant_precompiled PRIVATE ${common_headers})
+  # And with JSON, for the rooms that read and write it.
+  add_library(sextant_precompiled_json STATIC EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/room.cc)
+  target_link_libraries(sextant_precompiled_json PRIVATE sextant_flags fmt::fmt simdjson::simdjson nlohmann_json::nlohmann_json)
+  target_precompile_headers(sextant_precompiled_json PRIVATE ${common_headers} <nlohmann/json.hpp> <simdjson.h>)
   if(SEXTANT_BUILD_TESTS)
     # A program, because programs and libraries are compiled with different flags.
     add_executable(sextant_precompiled_tests EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/test.cc)
@@ -23,7 +27,7 @@ if(SEXTANT_PRECOMPILE)
   endif()
 endif()
 
-# TARGET's files begin with what DONOR (sextant_precompiled, sextant_precompiled_tests) has parsed.
+# TARGET's files begin with what DONOR (sextant_precompiled, ..._json, ..._tests) has parsed.
 function(sextant_use_precompiled target donor)
   if(SEXTANT_PRECOMPILE)
     target_precompile_headers(${target} REUSE_FROM ${donor})
