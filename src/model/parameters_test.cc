@@ -86,7 +86,7 @@ TEST_F(ParametersOfAFile, ThatAreMissingAreNamedWithTheShapeTheyShouldHave) {
                                        [&] { parameters_->in("bert").get("pooler.weight", {4, Parameters::kAny}); });
   EXPECT_NE(message.find("[4, any] is missing"), std::string::npos) << message;
   error_of(ErrorCode::corrupted, "lone.bias", [&] { parameters_->linear("lone", 3, 2); });
-  error_of(ErrorCode::corrupted, "lone.bias", [&] { parameters_->layer_norm("lone", 3, 1e-5); });
+  error_of(ErrorCode::corrupted, "none.weight", [&] { parameters_->layer_norm("none", 3, 1e-5); });
   error_of(ErrorCode::corrupted, "none.weight", [&] { parameters_->rms_norm("none", 3, 1e-5); });
 }
 
