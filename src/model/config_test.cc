@@ -119,7 +119,9 @@ TEST(Config, CountsAndPositiveNumbersKeepTheirRange) {
 
 TEST(Config, AChoiceThatIsNotKnownIsUnsupportedAndSaysWhatIs) {
   expect_named(error_of(ErrorCode::unsupported,
-                        [] { parse(R"({"act": "mish"})").choice("act", "relu", {"relu", "gelu"}); }),
+                        [] {
+                          parse(R"({"act": "mish"})").choice("act", "relu", {"relu", "gelu"});
+                        }),
                {"here/config.json", "'act' is \"mish\"", "relu, gelu"});
 }
 
@@ -129,9 +131,8 @@ TEST(Config, AnInnerObjectIsNamedByItsPath) {
 }
 
 TEST(Config, LongOrStrangeValuesStayOneShortLineOfText) {
-  const std::string message = error_of(ErrorCode::corrupted, [] {
-    parse("{\"k\": \"\xC3\xA4\\n" + std::string(100000, 'x') + "\"}").size("k");
-  });
+  const std::string message = error_of(
+      ErrorCode::corrupted, [] { parse("{\"k\": \"\xC3\xA4\\n" + std::string(100000, 'x') + "\"}").size("k"); });
   EXPECT_LT(message.size(), 250u);
   expect_named(message, {"..."});
   for (char c : message) EXPECT_TRUE(c >= 0x20 && c < 0x7F) << message;

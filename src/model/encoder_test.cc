@@ -46,7 +46,9 @@ struct Model {
   explicit Model(std::string_view name)
       : json(testing_folder::read_json(golden(name) / "config.json")),
         parameters(std::make_shared<const Weights>(Weights::load(golden(name)))) {}
-  std::unique_ptr<Encoder> load() const { return load_encoder(Config::parse(json.dump(), "a/config.json"), parameters); }
+  std::unique_ptr<Encoder> load() const {
+    return load_encoder(Config::parse(json.dump(), "a/config.json"), parameters);
+  }
 
   Json json;
   Parameters parameters;
@@ -148,8 +150,25 @@ TEST_P(EncoderOf, RefusesIdsAndLengthsBeyondWhatItHas) {
 TEST_P(EncoderOf, EndsInAnErrorOrInNumbersWhateverItsConfigSays) {
   Model model(GetParam());
   const Json original = model.json;
-  const Json nonsense[] = {nullptr, true, -1, 0, 1, 3, 1000, 4294967295u, size_t{1} << 60, std::numeric_limits<size_t>::max(),
-                           -1.5, 0.0, 1e-300, 1e300, "", "nonsense", Json::array(), Json::object(), Json::array({"x"})};
+  const Json nonsense[] = {nullptr,
+                           true,
+                           -1,
+                           0,
+                           1,
+                           3,
+                           1000,
+                           4294967295u,
+                           size_t{1} << 60,
+                           std::numeric_limits<size_t>::max(),
+                           -1.5,
+                           0.0,
+                           1e-300,
+                           1e300,
+                           "",
+                           "nonsense",
+                           Json::array(),
+                           Json::object(),
+                           Json::array({"x"})};
   size_t loaded = 0, refused = 0;
   const Json flat = original.flatten();
   for (const auto& [where, leaf] : flat.items()) {
@@ -234,7 +253,11 @@ TEST(Encoder, NamesTheKeyOrTheTensorThatIsWrong) {
       {"modernbert-mean", "/hidden_activation", "mish", unsupported, {"'mish'"}},
       {"modernbert-mean", "/layer_types", Json::array({"chunked_attention"}), unsupported, {"'layer_types'"}},
       {"modernbert-mean", "/rope_scaling", Json::object({{"rope_type", "yarn"}}), unsupported, {"'rope_type'"}},
-      {"gte-new", "/rope_scaling", Json::object({{"type", "yarn"}, {"factor", 2}}), unsupported, {"rope_scaling: 'type'"}},
+      {"gte-new",
+       "/rope_scaling",
+       Json::object({{"type", "yarn"}, {"factor", 2}}),
+       unsupported,
+       {"rope_scaling: 'type'"}},
       {"gte-new", "/rope_scaling", Json::object({{"type", "ntk"}}), corrupted, {"rope_scaling: 'factor'"}},
       {"gte-new", "/rope_scaling", Json::object({{"type", "ntk"}, {"factor", 0.5}}), corrupted, {"'factor'"}},
       {"nomic-bert", "/max_trained_positions", 0, corrupted, {"'max_trained_positions'"}},
@@ -245,7 +268,10 @@ TEST(Encoder, NamesTheKeyOrTheTensorThatIsWrong) {
       {"llama-lasttoken", "/rope_scaling", Json::object({{"rope_type", "yarn"}}), unsupported, {"'rope_type'"}},
       {"llama-lasttoken", "/rope_scaling", Json::object({{"type", "linear"}, {"factor", 0}}), corrupted, {"'factor'"}},
       {"qwen3-lasttoken", "/layer_types", Json::array({"full_attention"}), corrupted, {"'layer_types'"}},
-      {"qwen3-lasttoken", "/layer_types", Json::array({"full_attention", "linear_attention"}), unsupported,
+      {"qwen3-lasttoken",
+       "/layer_types",
+       Json::array({"full_attention", "linear_attention"}),
+       unsupported,
        {"'layer_types'"}},
       {"qwen3-lasttoken", "/head_dim", 8, corrupted, {"self_attn.q_proj.weight", "has shape"}},
       {"gemma2-lasttoken", "/query_pre_attn_scalar", 0, corrupted, {"'query_pre_attn_scalar'"}},
@@ -281,9 +307,10 @@ TEST(Encoder, ReadsRotarySettingsInTheirNewerForm) {
   Json gemma = per_type;
   gemma["full_attention"]["rope_theta"] = 1000000.0;
   const double theta = testing_folder::read_json(golden("qwen3-lasttoken") / "config.json").at("rope_theta");
-  const Case cases[] = {{"modernbert-mean", {"global_rope_theta", "local_rope_theta"}, per_type},
-                        {"embeddinggemma", {"rope_theta", "rope_local_base_freq", "rope_scaling"}, gemma},
-                        {"qwen3-lasttoken", {"rope_theta", "rope_scaling"}, {{"rope_type", "default"}, {"rope_theta", theta}}}};
+  const Case cases[] = {
+      {"modernbert-mean", {"global_rope_theta", "local_rope_theta"}, per_type},
+      {"embeddinggemma", {"rope_theta", "rope_local_base_freq", "rope_scaling"}, gemma},
+      {"qwen3-lasttoken", {"rope_theta", "rope_scaling"}, {{"rope_type", "default"}, {"rope_theta", theta}}}};
   for (const Case& c : cases) {
     Model model(c.folder);
     const std::unique_ptr<Encoder> older = model.load();

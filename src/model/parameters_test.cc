@@ -82,8 +82,9 @@ TEST_F(ParametersOfAFile, OutliveTheObjectThatGaveThem) {
 }
 
 TEST_F(ParametersOfAFile, ThatAreMissingAreNamedWithTheShapeTheyShouldHave) {
-  const std::string message = error_of(ErrorCode::corrupted, "bert.pooler.weight",
-                                       [&] { parameters_->in("bert").get("pooler.weight", {4, Parameters::kAny}); });
+  const std::string message = error_of(ErrorCode::corrupted, "bert.pooler.weight", [&] {
+    parameters_->in("bert").get("pooler.weight", {4, Parameters::kAny});
+  });
   EXPECT_NE(message.find("[4, any] is missing"), std::string::npos) << message;
   error_of(ErrorCode::corrupted, "lone.bias", [&] { parameters_->linear("lone", 3, 2); });
   error_of(ErrorCode::corrupted, "none.weight", [&] { parameters_->layer_norm("none", 3, 1e-5); });
@@ -91,19 +92,21 @@ TEST_F(ParametersOfAFile, ThatAreMissingAreNamedWithTheShapeTheyShouldHave) {
 }
 
 TEST_F(ParametersOfAFile, OfAnotherShapeAreNamedWithBoth) {
-  const std::string message =
-      error_of(ErrorCode::corrupted, "dense.weight", [&] { parameters_->get("dense.weight", {3, 2}); });
+  const std::string message = error_of(ErrorCode::corrupted, "dense.weight", [&] {
+    parameters_->get("dense.weight", {3, 2});
+  });
   EXPECT_NE(message.find("[2, 3], expected [3, 2]"), std::string::npos) << message;
-  for (std::initializer_list<size_t> shape : std::initializer_list<std::initializer_list<size_t>>{
-           {6}, {2, 3, 1}, {}, {2, 4}, {2, size_t{1} << 60}}) {
+  for (std::initializer_list<size_t> shape :
+       std::initializer_list<std::initializer_list<size_t>>{{6}, {2, 3, 1}, {}, {2, 4}, {2, size_t{1} << 60}}) {
     error_of(ErrorCode::corrupted, "dense.weight", [&] { parameters_->get("dense.weight", shape); });
   }
   error_of(ErrorCode::corrupted, "dense.bias", [&] { parameters_->get("dense.bias", {3}); });
 }
 
 TEST_F(ParametersOfAFile, OfIntegersAreUnsupported) {
-  const std::string message =
-      error_of(ErrorCode::unsupported, "counts.weight", [&] { parameters_->get("counts.weight", {2, 3}); });
+  const std::string message = error_of(ErrorCode::unsupported, "counts.weight", [&] {
+    parameters_->get("counts.weight", {2, 3});
+  });
   EXPECT_NE(message.find("I64"), std::string::npos) << message;
 }
 

@@ -81,13 +81,12 @@ TEST(Pooling, SeveralModesFollowEachOther) {
 }
 
 TEST(PoolingConfig, TheOldFormTurnsModesOn) {
-  const std::pair<const char*, PoolingMode> keys[] = {
-      {"cls_token", PoolingMode::cls},
-      {"max_tokens", PoolingMode::max},
-      {"mean_tokens", PoolingMode::mean},
-      {"mean_sqrt_len_tokens", PoolingMode::mean_sqrt_len},
-      {"weightedmean_tokens", PoolingMode::weighted_mean},
-      {"lasttoken", PoolingMode::last_token}};
+  const std::pair<const char*, PoolingMode> keys[] = {{"cls_token", PoolingMode::cls},
+                                                      {"max_tokens", PoolingMode::max},
+                                                      {"mean_tokens", PoolingMode::mean},
+                                                      {"mean_sqrt_len_tokens", PoolingMode::mean_sqrt_len},
+                                                      {"weightedmean_tokens", PoolingMode::weighted_mean},
+                                                      {"lasttoken", PoolingMode::last_token}};
   std::string all = "{";
   std::vector<PoolingMode> modes;
   for (auto [key, mode] : keys) {
@@ -116,14 +115,13 @@ TEST(PoolingConfig, SaysWhetherThePromptCounts) {
 }
 
 TEST(PoolingConfig, WhatIsUnknownOrOfAnotherTypeIsAnErrorThatNamesTheKey) {
-  const std::pair<const char*, ErrorCode> wrong[] = {
-      {R"({"pooling_mode": "median"})", ErrorCode::unsupported},
-      {R"({"pooling_mode": ["cls", "median"]})", ErrorCode::unsupported},
-      {R"({"pooling_mode": ["cls", "cls"]})", ErrorCode::corrupted},
-      {R"({"pooling_mode": 3})", ErrorCode::corrupted},
-      {R"({"pooling_mode": [3]})", ErrorCode::corrupted},
-      {R"({"pooling_mode": {"cls": true}})", ErrorCode::corrupted},
-      {R"({"pooling_mode_cls_token": 1})", ErrorCode::corrupted}};
+  const std::pair<const char*, ErrorCode> wrong[] = {{R"({"pooling_mode": "median"})", ErrorCode::unsupported},
+                                                     {R"({"pooling_mode": ["cls", "median"]})", ErrorCode::unsupported},
+                                                     {R"({"pooling_mode": ["cls", "cls"]})", ErrorCode::corrupted},
+                                                     {R"({"pooling_mode": 3})", ErrorCode::corrupted},
+                                                     {R"({"pooling_mode": [3]})", ErrorCode::corrupted},
+                                                     {R"({"pooling_mode": {"cls": true}})", ErrorCode::corrupted},
+                                                     {R"({"pooling_mode_cls_token": 1})", ErrorCode::corrupted}};
   for (auto [json, code] : wrong) {
     try {
       pooling_of(json);

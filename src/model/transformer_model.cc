@@ -72,7 +72,9 @@ fs::path inside(const fs::path& folder, const Config& module) {
 constexpr std::string_view kModules[] = {"Transformer", "MLMTransformer", "Pooling", "Dense",
                                          "Normalize",   "LayerNorm",      "Dropout", "SpladePooling"};
 
-bool is_known(std::string_view kind) { return std::find(std::begin(kModules), std::end(kModules), kind) != std::end(kModules); }
+bool is_known(std::string_view kind) {
+  return std::find(std::begin(kModules), std::end(kModules), kind) != std::end(kModules);
+}
 
 void normalize_rows(tensor::Matrix& x) {
   for (size_t i = 0; i < x.rows(); ++i) simd::kernels().normalize_f32(x.row(i), x.columns());
@@ -126,9 +128,8 @@ void TransformerModel::read_modules() {
     const fs::path at = inside(folder_, module);
     if (kind == "Transformer" || kind == "MLMTransformer" || kind == "Dropout") continue;
     if (!is_known(kind)) {
-      throw Error(ErrorCode::unsupported,
-                  fmt::format("{}: module '{}' is unknown; known are {}", modules_path.string(), type,
-                              fmt::join(kModules, ", ")));
+      throw Error(ErrorCode::unsupported, fmt::format("{}: module '{}' is unknown; known are {}", modules_path.string(),
+                                                      type, fmt::join(kModules, ", ")));
     }
     if (pooled == kind.ends_with("Pooling")) {
       // Layers on token vectors (late interaction), or a second pooling.

@@ -196,8 +196,7 @@ TEST(Attention, ToKeysThatAllShareEqualsTheDefinitionInDouble) {
   const size_t rows = 37, keys = 11, heads = 4, dim = 6;
   const Matrix q = random_matrix(rows, heads * dim, 4), k = random_matrix(keys, 2 * heads * dim, 5);
   AttentionOptions options{.heads = heads, .kv_heads = heads, .head_dim = dim, .scale = 0.4f};
-  const Matrix got =
-      cross_attention(columns(q), rows, columns(k), columns(k, heads * dim), keys, options, context);
+  const Matrix got = cross_attention(columns(q), rows, columns(k), columns(k, heads * dim), keys, options, context);
   for (size_t i = 0; i < rows; ++i) {
     for (size_t h = 0; h < heads; ++h) {
       std::vector<double> weights(keys, 0);
@@ -216,8 +215,8 @@ TEST(Attention, ToKeysThatAllShareEqualsTheDefinitionInDouble) {
   }
   base::ThreadPool one(1);
   Context single{one};
-  const Matrix alone = cross_attention(columns(q, 20 * heads * dim), 1, columns(k), columns(k, heads * dim), keys,
-                                       options, single);
+  const Matrix alone =
+      cross_attention(columns(q, 20 * heads * dim), 1, columns(k), columns(k, heads * dim), keys, options, single);
   EXPECT_TRUE(same_bytes(alone.data(), got.row(20), heads * dim));
   EXPECT_EQ(cross_attention(columns(q), 0, columns(k), columns(k), keys, options, single).rows(), 0u);
 }
@@ -229,9 +228,8 @@ TEST(RelativeBucket, IsExactNearAndLogarithmicFar) {
     ptrdiff_t first;  // the smallest distance of the bucket
     size_t bucket;
   };
-  const Edge edges[] = {{0, 0},  {1, 1},  {2, 2},   {3, 3},   {4, 4},   {5, 5},   {6, 6},   {7, 7},
-                        {8, 8},  {12, 9}, {16, 10}, {23, 11}, {32, 12}, {46, 13}, {64, 14}, {91, 15},
-                        {200, 15}};
+  const Edge edges[] = {{0, 0},  {1, 1},   {2, 2},   {3, 3},   {4, 4},   {5, 5},   {6, 6},   {7, 7},   {8, 8},
+                        {12, 9}, {16, 10}, {23, 11}, {32, 12}, {46, 13}, {64, 14}, {91, 15}, {200, 15}};
   for (size_t e = 0; e + 1 < std::size(edges); ++e) {
     for (ptrdiff_t d = edges[e].first; d < edges[e + 1].first; ++d) {
       EXPECT_EQ(relative_bucket(-d, 32, 128), edges[e].bucket) << -d;

@@ -69,8 +69,8 @@ double activated(Activation activation, double x) {
   return 0;
 }
 
-constexpr Activation kActivations[] = {Activation::identity,   Activation::gelu, Activation::gelu_tanh,
-                                       Activation::gelu_quick, Activation::relu, Activation::silu,
+constexpr Activation kActivations[] = {Activation::identity,   Activation::gelu,   Activation::gelu_tanh,
+                                       Activation::gelu_quick, Activation::relu,   Activation::silu,
                                        Activation::tanh,       Activation::sigmoid};
 
 TEST(Activations, EqualTheirFormulasInDouble) {

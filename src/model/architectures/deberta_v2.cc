@@ -56,8 +56,8 @@ class DebertaV2 : public Encoder {
     }
     // Half the buckets are exact, the others reach logarithmically to the farthest.
     if (bucket_count_ > 0 && (bucket_count_ < 2 || bucket_count_ / 2 >= distance_max_ - 1)) {
-      config.corrupted("position_buckets", fmt::format("2 or more, and half of them below the largest distance {}",
-                                                       distance_max_ - 1));
+      config.corrupted("position_buckets",
+                       fmt::format("2 or more, and half of them below the largest distance {}", distance_max_ - 1));
     }
     read_kinds(config);
 

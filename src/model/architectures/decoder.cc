@@ -55,8 +55,8 @@ double rotary_base_of(const Config& config, std::string_view layer_type, std::st
 
 std::vector<float> rotary_frequencies_of(const Config& config, size_t head_dim, double base) {
   std::vector<float> frequencies = tensor::rotary_frequencies(head_dim, base);
-  const Config scaling = config.has("rope_parameters") ? rotary_parameters_of(config, kFullAttention)
-                                                       : config.object("rope_scaling");
+  const Config scaling =
+      config.has("rope_parameters") ? rotary_parameters_of(config, kFullAttention) : config.object("rope_scaling");
   if (scaling.empty()) return frequencies;
   const char* key = scaling.has("rope_type") ? "rope_type" : "type";
   const std::string type = scaling.choice(key, "default", {"default", "linear", "llama3"});

@@ -46,9 +46,9 @@ class Gemma : public Encoder {
     const double base = rotary_base_of(config, kFullAttention, "rope_theta", third ? 1000000.0 : 10000.0);
     full_rotary_ = tensor::Rotary(rotary_frequencies_of(config, full_.head_dim, base));
     sliding_rotary_ =
-        third
-            ? tensor::Rotary(tensor::rotary_frequencies(full_.head_dim, rotary_base_of(config, kSlidingAttention, "rope_local_base_freq", 10000.0)))
-            : full_rotary_;
+        third ? tensor::Rotary(tensor::rotary_frequencies(
+                    full_.head_dim, rotary_base_of(config, kSlidingAttention, "rope_local_base_freq", 10000.0)))
+              : full_rotary_;
 
     const size_t query_width = full_.heads * full_.head_dim;
     const size_t key_width = full_.kv_heads * full_.head_dim;

@@ -65,8 +65,8 @@ class GteNew : public Encoder {
     // The table of angles reaches factor times as far as the config says.
     if (!scaling.empty()) {
       constexpr double kPositionsMax = 1 << 30;
-      max_positions = static_cast<size_t>(
-          std::min(kPositionsMax, static_cast<double>(max_positions) * scaling.positive("factor")));
+      max_positions =
+          static_cast<size_t>(std::min(kPositionsMax, static_cast<double>(max_positions) * scaling.positive("factor")));
     }
 
     embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});

@@ -38,7 +38,8 @@ class Llama : public Encoder {
       sliding_.before = window - 1;
       if (!causal) sliding_.after = window - 1;
     }
-    rotary_ = tensor::Rotary(rotary_frequencies_of(config, full_.head_dim, rotary_base_of(config, kFullAttention, "rope_theta", 10000.0)));
+    rotary_ = tensor::Rotary(
+        rotary_frequencies_of(config, full_.head_dim, rotary_base_of(config, kFullAttention, "rope_theta", 10000.0)));
 
     const size_t query_width = full_.heads * full_.head_dim;
     const size_t key_width = full_.kv_heads * full_.head_dim;

@@ -62,8 +62,8 @@ class T5 : public Encoder {
 
   tensor::Matrix encode(const TokenBatch& batch, tensor::Context& context) const override {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
-    const tensor::RelativeBias bias = tensor::bucketed_bias(distances_.data, bucket_count_, options_.heads,
-                                                            batch.sequences.longest(), distance_max_);
+    const tensor::RelativeBias bias =
+        tensor::bucketed_bias(distances_.data, bucket_count_, options_.heads, batch.sequences.longest(), distance_max_);
     tensor::AttentionOptions options = options_;
     options.bias = &bias;
     for (const Layer& layer : layers_) {
