@@ -288,7 +288,8 @@ const std::string& TransformerModel::hash() const {
     }
     auto is_module_weight = [&](const fs::path& path) {
       const std::string ending = path.extension().string();
-      if (ending == ".pt") return true;  // BGE-M3's heads
+      const std::string stem = path.stem().string();
+      if (stem == "sparse_linear" || stem == "colbert_linear") return true;  // BGE-M3's heads
       return (ending == ".safetensors" || ending == ".bin") && fs::exists(path.parent_path() / "config.json") &&
              !fs::equivalent(path.parent_path(), encoder_folder_);
     };
