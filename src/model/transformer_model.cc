@@ -59,7 +59,7 @@ std::string lower(std::string_view text, std::vector<uint32_t>* origins = nullpt
 }
 
 // "sentence_transformers.models.Pooling" -> "Pooling"
-std::string_view kind_of(std::string_view type) { return type.substr(type.rfind('.') + 1); }
+std::string kind_of(std::string_view type) { return std::string(type.substr(type.rfind('.') + 1)); }
 
 // Where a module's files lie: what a file of the model names must lie inside the model.
 fs::path inside(const fs::path& folder, const Config& module) {
@@ -103,7 +103,7 @@ void TransformerModel::read_modules() {
   if (fs::exists(modules_path)) {
     list = Config::load_list(modules_path);
     for (const Config& module : list) {
-      const std::string_view kind = kind_of(module.text("type"));
+      const std::string kind = kind_of(module.text("type"));
       if (kind == "Transformer" || kind == "MLMTransformer") encoder_folder_ = inside(folder_, module);
     }
   }
@@ -124,7 +124,7 @@ void TransformerModel::read_modules() {
   bool pooled = false;
   for (const Config& module : list) {
     const std::string type = module.text("type");
-    const std::string_view kind = kind_of(type);
+    const std::string kind = kind_of(type);
     const fs::path at = inside(folder_, module);
     if (kind == "Transformer" || kind == "MLMTransformer" || kind == "Dropout") continue;
     if (!is_known(kind)) {
@@ -166,6 +166,7 @@ void TransformerModel::read_modules() {
       origins_.push_back({"normalised", "yes", modules_path.string()});
     } else if (kind == "SpladePooling") {
       splade_ = SpladePooling::of(Config::load(at / "config.json"));
+      pooling_.modes = {PoolingMode::mean};  // of the hidden states, for those who ask for them
       if (!masked_lm_head_) {
         throw Error(
             ErrorCode::corrupted,

@@ -349,6 +349,12 @@ TEST(TransformerModel, SpladeGivesWeightsOfEntriesAndNoDenseVectors) {
   }
 }
 
+TEST(TransformerModel, SpladeHasNoExplanationOfADenseVector) {
+  const TransformerModel model(golden("e2e-splade"));
+  EXPECT_THROW(model.explain("A man", {}), Error);
+  EXPECT_EQ(model.embed_tokens("A man", {}).ids.size(), 4u);
+}
+
 TEST(TransformerModel, BgeM3GivesThreeOutputsFromOnePass) {
   const TransformerModel model(golden("e2e-bge-m3"));
   const std::vector<std::string> owned = many_texts();
@@ -598,6 +604,7 @@ TEST(TransformerModelFolders, OfEveryKindGiveFiniteVectorsFromTokenIds) {
     const tensor::Matrix vectors =
         model.sentence_vectors(model.hidden_states(batch), batch.sequences, {}, std::nullopt, model.dim() / 2);
     ASSERT_EQ(vectors.rows(), 4u);
+    ASSERT_EQ(vectors.columns(), model.dim() / 2);
     for (float x : vectors.values()) ASSERT_TRUE(std::isfinite(x));
     EXPECT_FALSE(model.origins().empty());
     EXPECT_GT(model.parameter_count(), 0u);
