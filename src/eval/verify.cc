@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <stdexcept>
 
 #include "base/files.h"
 #include "eval/token_inputs.h"
@@ -125,8 +126,10 @@ class Verifier {
       work();
     } catch (const Json::exception& e) {
       fail(file, e.what());
-    } catch (const std::out_of_range& e) {
-      fail(file, e.what());
+    } catch (const std::out_of_range&) {
+      fail(file, "a number in the file or in its name is beyond what the model gives");
+    } catch (const std::invalid_argument&) {
+      fail(file, "the file's name has no number where one belongs");
     } catch (const Error& e) {
       fail(file, e.what());
     }
@@ -386,6 +389,15 @@ class Verifier {
       numbers.push_back(std::stoul(name.substr(i), &used));
       i += used;
     }
+    if (numbers.size() < 2) throw Error(ErrorCode::corrupted, "the file's name has no query and passages");
+    for (size_t number : numbers) {
+      if (number >= sequences.count() || sequences.length(number) < 2) {
+        throw Error(ErrorCode::corrupted, "inputs.json has no such row with tokens to compare");
+      }
+    }
+    for (size_t s = 0; s < sequences.count(); ++s) {
+      if (sequences.length(s) == 0) throw Error(ErrorCode::corrupted, "a row of inputs.json has no tokens");
+    }
     auto first_of = [&](size_t s) { return sequences.begin(s) - s; };
     tensor::Matrix scores(1, numbers.size() - 1);
     for (size_t p = 1; p < numbers.size(); ++p) {
@@ -414,8 +426,11 @@ class Verifier {
     for (size_t s = 0; s < logits.rows(); ++s) {
       scores.row(s)[0] = logits.row(s)[0];
       if (name == "scores") {
-        scores.row(s)[0] =
-            logits.row(s)[json.at("yes_token_id").get<size_t>()] - logits.row(s)[json.at("no_token_id").get<size_t>()];
+        const auto yes = json.at("yes_token_id").get<size_t>(), no = json.at("no_token_id").get<size_t>();
+        if (std::max(yes, no) >= logits.columns()) {
+          throw Error(ErrorCode::corrupted, "inputs.json has token ids outside the vocabulary");
+        }
+        scores.row(s)[0] = logits.row(s)[yes] - logits.row(s)[no];
       }
     }
     tensor::activate(tensor::Activation::sigmoid, scores.values());
@@ -587,6 +602,11 @@ void record_model(const fs::path& folder, const std::vector<std::vector<std::str
     throw Error(ErrorCode::already_exists, fmt::format("{}: there is a recording already", texts_path.string()));
   }
   const bool pairs = texts[0].size() == 2;
+  for (const auto& text : texts) {
+    if (text.size() != (pairs ? 2 : 1)) {
+      throw Error(ErrorCode::invalid_argument, "what is recorded is either texts or pairs of texts throughout");
+    }
+  }
   Json json;
   std::string output;
   if (pairs) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "base/files.h"
 #include "sextant/error.h"
@@ -46,6 +47,53 @@ INSTANTIATE_TEST_SUITE_P(Folder, GoldenModels, testing::ValuesIn(golden_folders(
       name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
   return name;
 });
+
+// A recorded folder's copy, in which FILE is changed; what verifying it says about NAMED.
+std::string problem_with(const std::string& golden, const std::string& named,
+                         const std::function<void(const fs::path&)>& change) {
+  base::TemporaryFolder folder;
+  const fs::path copy = folder.path() / "model";
+  fs::copy(fs::path(SEXTANT_SOURCE_DIR) / "tests/golden/models" / golden, copy, fs::copy_options::recursive);
+  change(copy);
+  for (const VerifiedFile& file : verify_model(copy)) {
+    if (file.file != named) continue;
+    EXPECT_FALSE(file.passed);
+    return file.problem;
+  }
+  ADD_FAILURE() << named << " was not verified";
+  return {};
+}
+
+TEST(VerifyModel, ARecordingThatNamesWhatIsNotThereIsAMissAndNoCrash) {
+  auto rename = [](const char* from, const char* to) {
+    return [=](const fs::path& folder) { fs::rename(folder / from, folder / to); };
+  };
+  EXPECT_NE(problem_with("bge-m3", "expected_colbert_score_q.npy",
+                         rename("expected_colbert_vecs.npy", "expected_colbert_score_q.npy")),
+            "");
+  EXPECT_NE(problem_with("bge-m3", "expected_colbert_score_q0_p999.npy",
+                         rename("expected_colbert_vecs.npy", "expected_colbert_score_q0_p999.npy")),
+            "");
+  EXPECT_NE(problem_with("bert-mean", "expected_matryoshka_x.npy",
+                         rename("expected_sentence_embedding.npy", "expected_matryoshka_x.npy")),
+            "");
+  EXPECT_NE(problem_with("qwen3-reranker", "expected_scores.npy",
+                         [](const fs::path& folder) {
+                           std::string text = base::read_file(folder / "inputs.json");
+                           const size_t at = text.find("\"yes_token_id\"");
+                           text.insert(text.find_first_of("0123456789", at), "99");
+                           std::ofstream(folder / "inputs.json") << text;
+                         }),
+            "");
+}
+
+TEST(RecordModel, RefusesTextsAmongPairs) {
+  base::TemporaryFolder folder;
+  for (const std::vector<std::vector<std::string>>& texts :
+       {std::vector<std::vector<std::string>>{}, {{}}, {{"a", "b"}, {"c"}}, {{"a"}, {}}, {{"a", "b", "c"}}}) {
+    EXPECT_THROW(record_model(folder.path(), texts), Error);
+  }
+}
 
 }  // namespace
 }  // namespace sextant::eval

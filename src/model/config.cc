@@ -25,24 +25,21 @@ struct Config::Value {
 
 namespace {
 
-constexpr uint64_t kConfigBytesMax = uint64_t{64} << 20;
+// The longest in use list a few thousand added tokens; a parsed file takes some ten times its bytes of memory.
+constexpr uint64_t kConfigBytesMax = uint64_t{16} << 20;
 constexpr size_t kShownMax = 80;
 constexpr int kDepthMax = 64;
 
 Json parse_json(std::string_view text, const std::string& source) {
   // Python writes Infinity and NaN, which JSON has not: they occur in no value that is read here.
-  int depth = 0;
-  auto shallow = [&](int level, Json::parse_event_t, Json&) {
-    depth = std::max(depth, level);
+  auto shallow = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kDepthMax) {
+      throw Error(ErrorCode::corrupted, fmt::format("{}: nested more than {} deep", source, kDepthMax));
+    }
     return true;
   };
   try {
-    Json json = Json::parse(text, shallow);
-    if (depth > kDepthMax) {
-      throw Error(ErrorCode::corrupted,
-                  fmt::format("{}: nested {} deep, expected at most {}", source, depth, kDepthMax));
-    }
-    return json;
+    return Json::parse(text, shallow);
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not valid JSON: {}", source, e.what()));
   }
@@ -72,6 +69,10 @@ Config Config::load_if_there(const std::filesystem::path& path) {
   return Config(std::make_shared<Value>(), path.string());
 }
 
+std::vector<Config> Config::load_list(const std::filesystem::path& path) {
+  return parse_list(base::read_file(path, kConfigBytesMax), path.string());
+}
+
 std::vector<Config> Config::parse_list(std::string_view text, std::string source) {
   Json json = parse_json(text, source);
   if (!json.is_array()) throw Error(ErrorCode::corrupted, fmt::format("{}: not a JSON list", source));
@@ -95,7 +96,7 @@ bool Config::is_text(std::string_view key) const {
 std::string Config::shown(std::string_view key) const {
   const Json* value = value_->find(key);
   if (value == nullptr) return "missing";
-  std::string text = value->dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = value->dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > kShownMax) text = text.substr(0, kShownMax) + "...";
   return text;
 }
@@ -129,6 +130,15 @@ double Config::number(std::string_view key) const {
 }
 
 double Config::number(std::string_view key, double fallback) const { return has(key) ? number(key) : fallback; }
+
+double Config::positive(std::string_view key) const {
+  constexpr double kLeast = 1e-30, kMost = 1e30;
+  const double value = number(key);
+  if (!(value >= kLeast && value <= kMost)) corrupted(key, "a number from 1e-30 to 1e30");
+  return value;
+}
+
+double Config::positive(std::string_view key, double fallback) const { return has(key) ? positive(key) : fallback; }
 
 bool Config::flag(std::string_view key, bool fallback) const {
   const Json* value = value_->find(key);
@@ -173,18 +183,6 @@ Config Config::object(std::string_view key) const {
   if (value == nullptr) return Config(std::make_shared<Value>(), fmt::format("{}: {}", source_, key));
   if (!value->is_object()) corrupted(key, "an object");
   return Config(std::make_shared<Value>(Value{*value}), fmt::format("{}: {}", source_, key));
-}
-
-std::vector<Config> Config::objects(std::string_view key) const {
-  const Json* value = value_->find(key);
-  std::vector<Config> list;
-  if (value == nullptr) return list;
-  if (!value->is_array()) corrupted(key, "a list of objects");
-  for (const Json& item : *value) {
-    if (!item.is_object()) corrupted(key, "a list of objects");
-    list.push_back(Config(std::make_shared<Value>(Value{item}), fmt::format("{}: {}", source_, key)));
-  }
-  return list;
 }
 
 std::vector<std::string> Config::keys() const {

@@ -41,6 +41,9 @@ class Config {
   size_t count(std::string_view key, size_t max = size_t{1} << 24) const;
   double number(std::string_view key) const;
   double number(std::string_view key, double fallback) const;
+  // A number that may be divided by and taken to float32: from 1e-30 to 1e30. Of epsilons, bases, factors.
+  double positive(std::string_view key) const;
+  double positive(std::string_view key, double fallback) const;
   bool flag(std::string_view key, bool fallback) const;
   std::string text(std::string_view key) const;
   std::string text(std::string_view key, std::string_view fallback) const;
@@ -50,10 +53,9 @@ class Config {
   std::vector<std::string> texts(std::string_view key) const;  // empty where absent
   // A value that is an object; an empty one where absent.
   Config object(std::string_view key) const;
-  // A value that is a list of objects; none where absent. The root itself where KEY is empty.
-  std::vector<Config> objects(std::string_view key) const;
   std::vector<std::string> keys() const;
-  // A list where PARSE gave a list at the root (modules.json).
+  // The objects of a file that is a list of them (modules.json).
+  static std::vector<Config> load_list(const std::filesystem::path& path);
   static std::vector<Config> parse_list(std::string_view text, std::string source);
 
   // "FILE: KEY is VALUE, expected EXPECTED".

@@ -47,14 +47,20 @@ CrossEncoder::CrossEncoder(const fs::path& folder) : name_(folder.string()) {
     tokenizer_problem_ = e.what();
   }
   if (encoder_->causal) {
+    // Others would need other words around query and document.
+    if (config.text("model_type") != "qwen3") config.unsupported("model_type", "an encoder's, or qwen3");
     if (parameters.has("lm_head.weight")) {
       vocabulary_ = parameters.linear("lm_head", encoder_->vocabulary_size, encoder_->hidden_size, Bias::none);
     } else {
       vocabulary_ = tensor::Linear(encoder_->embeddings, {});
     }
     if (tokenizer_) {
-      yes_ = tokenizer_->token_to_id("yes").value_or(-1);
-      no_ = tokenizer_->token_to_id("no").value_or(-1);
+      auto find = [&](std::string_view word) {
+        const TokenId id = tokenizer_->token_to_id(word).value_or(-1);
+        return id >= 0 && static_cast<size_t>(id) < encoder_->vocabulary_size ? id : -1;
+      };
+      yes_ = find("yes");
+      no_ = find("no");
     }
   } else {
     head_ = ClassificationHead::load(config, parameters, *encoder_);

@@ -59,6 +59,12 @@ std::unique_ptr<Encoder> load_encoder(const Config& config, const Parameters& pa
 }
 
 tensor::Matrix run_encoder(const Encoder& encoder, const TokenBatch& batch, tensor::Context& context) {
+  if (batch.sequences.row_count() != batch.ids.size() ||
+      (!batch.type_ids.empty() && batch.type_ids.size() != batch.ids.size())) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("a batch has {} token ids and {} types for sequences of {} tokens", batch.ids.size(),
+                            batch.type_ids.size(), batch.sequences.row_count()));
+  }
   for (TokenId id : batch.ids) {
     if (id < 0 || static_cast<size_t>(id) >= encoder.vocabulary_size) {
       throw Error(ErrorCode::invalid_argument,
@@ -84,6 +90,8 @@ tensor::Matrix run_encoder(const Encoder& encoder, const TokenBatch& batch, tens
 tensor::Matrix first_rows(const tensor::Matrix& hidden, const tensor::Sequences& sequences) {
   tensor::Matrix first(sequences.count(), hidden.columns());
   for (size_t s = 0; s < sequences.count(); ++s) {
+    std::fill_n(first.row(s), first.columns(), 0.0f);
+    if (sequences.length(s) == 0) continue;
     std::memcpy(first.row(s), hidden.row(sequences.begin(s)), hidden.columns() * sizeof(float));
   }
   return first;
@@ -99,6 +107,15 @@ tensor::Matrix Pooler::operator()(const tensor::Matrix& hidden, const tensor::Se
 size_t head_dim_of(const Config& config, size_t hidden, size_t heads, std::string_view heads_key) {
   if (hidden % heads != 0) config.corrupted(heads_key, fmt::format("a divisor of the hidden size {}", hidden));
   return hidden / heads;
+}
+
+size_t bucket_count_of(const Config& config, size_t distance_max) {
+  constexpr const char* kKey = "relative_attention_num_buckets";
+  const size_t buckets = config.has(kKey) ? config.count(kKey) : 32;
+  if (buckets < 4 || buckets / 4 >= distance_max) {
+    config.corrupted(kKey, fmt::format("4 or more, and a quarter of them below the largest distance {}", distance_max));
+  }
+  return buckets;
 }
 
 void add_types(tensor::Matrix& x, const tensor::Parameter& types, const TokenBatch& batch, tensor::Context& context) {

@@ -65,7 +65,7 @@ std::unique_ptr<Encoder> load_encoder(const Config& config, const Parameters& pa
 // Runs ENCODER after checking BATCH: invalid_argument for ids or lengths beyond what the model has.
 tensor::Matrix run_encoder(const Encoder& encoder, const TokenBatch& batch, tensor::Context& context);
 
-// The first row of each sequence, [sequences, columns].
+// The first row of each sequence, zeros for one without rows: [sequences, columns].
 tensor::Matrix first_rows(const tensor::Matrix& hidden, const tensor::Sequences& sequences);
 
 }  // namespace sextant::model

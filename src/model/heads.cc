@@ -12,7 +12,7 @@ std::optional<MaskedLmHead> MaskedLmHead::load(const Config& config, const Param
   const size_t width = encoder.embeddings.shape[1];
   const size_t vocabulary = encoder.embeddings.shape[0];
   const size_t hidden = encoder.hidden_size;
-  const double epsilon = config.number("layer_norm_eps", 1e-12);
+  const double epsilon = config.positive("layer_norm_eps", 1e-12);
   // NAME.weight where it is there, else the embeddings; the bias under either name.
   auto decoder = [&](const Parameters& p, const std::string& name, std::string_view other_bias) {
     tensor::Parameter weight =
@@ -45,7 +45,7 @@ std::optional<MaskedLmHead> MaskedLmHead::load(const Config& config, const Param
   } else if (all.has("head.dense.weight") && (all.has("decoder.bias") || all.has("decoder.weight"))) {  // ModernBERT
     head.transform_ = all.linear("head.dense", width, hidden, Bias::optional);
     head.activation_ = tensor::parse_activation(config.text("classifier_activation", "gelu"), config.source());
-    head.norm_ = all.layer_norm("head.norm", width, config.number("norm_eps", 1e-5), Bias::optional);
+    head.norm_ = all.layer_norm("head.norm", width, config.positive("norm_eps", 1e-5), Bias::optional);
     head.decoder_ = decoder(all, "decoder", "decoder.bias");
   } else {
     return std::nullopt;
@@ -104,7 +104,7 @@ std::optional<ClassificationHead> ClassificationHead::load(const Config& config,
     head.pooling_ = pooling == "mean" ? PoolingMode::mean : PoolingMode::cls;
     head.dense_ = all.linear("head.dense", hidden, hidden, Bias::optional);
     head.activation_ = tensor::parse_activation(config.text("classifier_activation", "gelu"), config.source());
-    head.norm_ = all.layer_norm("head.norm", hidden, config.number("norm_eps", 1e-5), Bias::optional);
+    head.norm_ = all.layer_norm("head.norm", hidden, config.positive("norm_eps", 1e-5), Bias::optional);
   } else if (encoder.pooler) {
     head.dense_ = encoder.pooler->dense;
     head.activation_ = encoder.pooler->activation;
@@ -152,7 +152,9 @@ tensor::Matrix M3Heads::token_weights(const tensor::Matrix& hidden, tensor::Cont
 tensor::Matrix M3Heads::token_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
                                       tensor::Context& context) const {
   tensor::Matrix all = colbert(hidden, context);
-  tensor::Matrix vectors(hidden.rows() - sequences.count(), all.columns());
+  size_t rows = 0;
+  for (size_t s = 0; s < sequences.count(); ++s) rows += std::max<size_t>(1, sequences.length(s)) - 1;
+  tensor::Matrix vectors(rows, all.columns());
   size_t at = 0;
   for (size_t s = 0; s < sequences.count(); ++s) {
     for (size_t i = 1; i < sequences.length(s); ++i, ++at) {

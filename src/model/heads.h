@@ -64,7 +64,7 @@ struct M3Heads {
   static std::optional<M3Heads> load(const std::filesystem::path& folder, size_t hidden_size);
   // relu of a linear map: a weight for each token, [rows, 1].
   tensor::Matrix token_weights(const tensor::Matrix& hidden, tensor::Context& context) const;
-  // Unit vectors of all tokens but the first: [rows - sequences, dim].
+  // Unit vectors of all tokens but each sequence's first: [rows - sequences that have any, dim].
   tensor::Matrix token_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
                                tensor::Context& context) const;
 };

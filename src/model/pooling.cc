@@ -49,6 +49,9 @@ Pooling Pooling::of(const Config& config) {
       if (known == std::end(kModes)) {
         config.unsupported("pooling_mode", "cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken");
       }
+      if (std::find(pooling.modes.begin(), pooling.modes.end(), known->mode) != pooling.modes.end()) {
+        config.corrupted("pooling_mode", "each mode once");
+      }
       pooling.modes.push_back(known->mode);
     }
   } else {
@@ -71,7 +74,7 @@ tensor::Matrix pool(PoolingMode mode, const tensor::Matrix& hidden, const tensor
     const size_t first = begin + (skipped.empty() ? 0 : std::min(skipped[s], sequences.length(s)));
     float* row = out.row(s);
     std::fill_n(row, width, 0.0f);
-    if (first == end) continue;
+    if (begin == end || (first == end && mode != PoolingMode::cls)) continue;
     const auto count = static_cast<float>(end - first);
     switch (mode) {
       case PoolingMode::cls:

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "base/files.h"
 #include "base/hash.h"
@@ -43,18 +44,37 @@ std::string_view strip(std::string_view text) {
   return begin < end ? text.substr(begin, end - begin) : std::string_view();
 }
 
-std::string lower(std::string_view text) {
+// ORIGINS, where wanted: for each byte of the result, and for its end, the place in TEXT that it comes from.
+std::string lower(std::string_view text, std::vector<uint32_t>* origins = nullptr) {
   std::string out;
   for (size_t position = 0; position < text.size();) {
+    const auto from = static_cast<uint32_t>(position);
     char32_t lowered[2];
     const int count = text::lower_case(base::decode_utf8(text, position), lowered);
     for (int i = 0; i < count; ++i) base::append_utf8(out, lowered[i]);
+    if (origins != nullptr) origins->resize(out.size(), from);
   }
+  if (origins != nullptr) origins->push_back(static_cast<uint32_t>(text.size()));
   return out;
 }
 
 // "sentence_transformers.models.Pooling" -> "Pooling"
-std::string_view kind_of(std::string_view type) { return type.substr(type.rfind('.') + 1); }
+std::string kind_of(std::string_view type) { return std::string(type.substr(type.rfind('.') + 1)); }
+
+// Where a module's files lie: what a file of the model names must lie inside the model.
+fs::path inside(const fs::path& folder, const Config& module) {
+  const fs::path path = module.text("path", "");
+  const bool leaves = std::find(path.begin(), path.end(), "..") != path.end();
+  if (path.is_absolute() || leaves) module.corrupted("path", "a folder inside the model's");
+  return folder / path;
+}
+
+constexpr std::string_view kModules[] = {"Transformer", "MLMTransformer", "Pooling", "Dense",
+                                         "Normalize",   "LayerNorm",      "Dropout", "SpladePooling"};
+
+bool is_known(std::string_view kind) {
+  return std::find(std::begin(kModules), std::end(kModules), kind) != std::end(kModules);
+}
 
 void normalize_rows(tensor::Matrix& x) {
   for (size_t i = 0; i < x.rows(); ++i) simd::kernels().normalize_f32(x.row(i), x.columns());
@@ -81,10 +101,10 @@ void TransformerModel::read_modules() {
   const fs::path modules_path = folder_ / "modules.json";
   std::vector<Config> list;
   if (fs::exists(modules_path)) {
-    list = Config::parse_list(base::read_file(modules_path), modules_path.string());
+    list = Config::load_list(modules_path);
     for (const Config& module : list) {
-      const std::string_view kind = kind_of(module.text("type"));
-      if (kind == "Transformer" || kind == "MLMTransformer") encoder_folder_ = folder_ / module.text("path", "");
+      const std::string kind = kind_of(module.text("type"));
+      if (kind == "Transformer" || kind == "MLMTransformer") encoder_folder_ = inside(folder_, module);
     }
   }
   config_ = Config::load(encoder_folder_ / "config.json");
@@ -104,9 +124,17 @@ void TransformerModel::read_modules() {
   bool pooled = false;
   for (const Config& module : list) {
     const std::string type = module.text("type");
-    const std::string_view kind = kind_of(type);
-    const fs::path at = folder_ / module.text("path", "");
+    const std::string kind = kind_of(type);
+    const fs::path at = inside(folder_, module);
     if (kind == "Transformer" || kind == "MLMTransformer" || kind == "Dropout") continue;
+    if (!is_known(kind)) {
+      throw Error(ErrorCode::unsupported, fmt::format("{}: module '{}' is unknown; known are {}", modules_path.string(),
+                                                      type, fmt::join(kModules, ", ")));
+    }
+    if (pooled == kind.ends_with("Pooling")) {
+      // Layers on token vectors (late interaction), or a second pooling.
+      module.unsupported("type", pooled ? "one Pooling" : "a Pooling before it");
+    }
     if (kind == "Pooling") {
       const Config config = Config::load(at / "config.json");
       pooling_ = Pooling::of(config);
@@ -120,6 +148,9 @@ void TransformerModel::read_modules() {
            config.source()});
     } else if (kind == "Dense") {
       const Config config = Config::load(at / "config.json");
+      for (const char* key : {"module_input_name", "module_output_name"}) {
+        config.choice(key, "sentence_embedding", {"sentence_embedding"});
+      }
       const Parameters p(std::make_shared<const Weights>(Weights::load(at)));
       const size_t out = config.count("out_features");
       modules_.push_back(
@@ -135,17 +166,13 @@ void TransformerModel::read_modules() {
       origins_.push_back({"normalised", "yes", modules_path.string()});
     } else if (kind == "SpladePooling") {
       splade_ = SpladePooling::of(Config::load(at / "config.json"));
+      pooling_.modes = {PoolingMode::mean};  // of the hidden states, for those who ask for them
       if (!masked_lm_head_) {
         throw Error(
             ErrorCode::corrupted,
             fmt::format("{}: SPLADE needs a masked language model's head, and there is none", weights_->source()));
       }
       pooled = true;
-    } else {
-      throw Error(ErrorCode::unsupported,
-                  fmt::format("{}: module '{}' is unknown; known are Transformer, Pooling, Dense, "
-                              "Normalize, LayerNorm, Dropout and SpladePooling",
-                              modules_path.string(), type));
     }
   }
   if (!pooled) {
@@ -157,7 +184,10 @@ void TransformerModel::read_modules() {
     pooling_.include_prompt = !config_.flag("is_mask_instruction", true);
     if (config_.object("latent_attention_config").flag("output_normalize", true)) modules_.push_back(NormalizeModule{});
     if (config_.flag("add_eos", true)) {
-      appended_id_ = static_cast<TokenId>(config_.object("text_config").size("eos_token_id", 2));
+      const Config text = config_.object("text_config");
+      const size_t id = text.size("eos_token_id", 2);
+      if (id >= encoder_->vocabulary_size) text.corrupted("eos_token_id", "an entry of the vocabulary");
+      appended_id_ = static_cast<TokenId>(id);
     }
   }
 }
@@ -172,8 +202,9 @@ void TransformerModel::read_tokenizer() {
   max_length_ = encoder_->max_positions;
   auto limit = [&](double value, const std::string& file) {
     if (value >= kNoLimit) return false;
-    if (value < 1)
+    if (value < 1) {
       throw Error(ErrorCode::corrupted, fmt::format("{}: the longest input is {}, expected 1 or more", file, value));
+    }
     const auto length = static_cast<size_t>(value);
     if (max_length_ == 0 || length < max_length_) max_length_ = length;
     return true;
@@ -256,11 +287,19 @@ const std::string& TransformerModel::hash() const {
     for (const auto& [name, tensor] : weights_->tensors()) {
       parts += name + base::hash128_hex({reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()});
     }
+    auto is_module_weight = [&](const fs::path& path) {
+      const std::string ending = path.extension().string();
+      const std::string stem = path.stem().string();
+      if (stem == "sparse_linear" || stem == "colbert_linear") return true;  // BGE-M3's heads
+      return (ending == ".safetensors" || ending == ".bin") && fs::exists(path.parent_path() / "config.json") &&
+             !fs::equivalent(path.parent_path(), encoder_folder_);
+    };
     // Everything else that decides a vector is small; paths are left out, so that a copy has the same hash.
     std::map<std::string, fs::path> files;
     for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
       const std::string file = entry.path().lexically_relative(folder_).string();
-      if (entry.is_regular_file() && (file.ends_with(".json") || file.ends_with(".txt") || file.ends_with(".model"))) {
+      if (entry.is_regular_file() && (file.ends_with(".json") || file.ends_with(".txt") || file.ends_with(".model") ||
+                                      is_module_weight(entry.path()))) {
         files[file] = entry.path();
       }
     }
@@ -272,12 +311,29 @@ const std::string& TransformerModel::hash() const {
 
 size_t TransformerModel::prompt_token_count(const std::string& prompt) const {
   std::vector<TokenId> ids;
-  tokenizer().encode_ids(strip(prompt), {}, ids);
+  std::string_view used = prompt;
+  if (strips_) used = strip(used);
+  std::string lowered;
+  if (lowercases_) used = lowered = lower(used);
+  tokenizer().encode_ids(used, {}, ids);
   // An end token that the template appends does not belong to the prompt. What the template adds in front does.
   std::vector<TokenId> empty;
   tokenizer().encode_ids("", {}, empty);
   if (!ids.empty() && !empty.empty() && ids.back() == empty.back() && ids.size() > 1) ids.pop_back();
   return ids.size();
+}
+
+// Tokens that the tokenizer may give; 0: no limit.
+size_t TransformerModel::limit_of(const EmbedOptions& options) const {
+  const size_t positions = encoder_->max_positions;
+  size_t limit = options.max_length > 0 ? options.max_length : max_length_;
+  if (positions > 0 && (limit == 0 || limit > positions)) limit = positions;
+  if (!appended_id_ || limit == 0) return limit;
+  if (limit == 1) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("max_length is 1, model {} needs 2 or more: it appends a token", name_));
+  }
+  return limit - 1;
 }
 
 TransformerModel::Item TransformerModel::prepare(std::string_view text, const EmbedOptions& options) const {
@@ -288,10 +344,8 @@ TransformerModel::Item TransformerModel::prepare(std::string_view text, const Em
   std::string lowered;
   if (lowercases_) used = lowered = lower(used);
   Item item;
-  size_t limit = options.max_length > 0 ? options.max_length : max_length_;
-  if (encoder_->max_positions > 0 && (limit == 0 || limit > encoder_->max_positions)) limit = encoder_->max_positions;
   EncodeOptions encode;
-  encode.max_length = appended_id_ && limit > 1 ? limit - 1 : limit;
+  encode.max_length = limit_of(options);
   item.tokens_dropped = tokenizer().encode_ids(used, encode, item.ids);
   if (appended_id_) item.ids.push_back(*appended_id_);
   if (!pooling_.include_prompt && !prompt.empty()) item.skipped = prompt_token_count(prompt);
@@ -319,18 +373,20 @@ tensor::Matrix TransformerModel::sentence_vectors(const tensor::Matrix& hidden, 
   tensor::Matrix copy(hidden.rows(), hidden.columns());
   std::copy(hidden.values().begin(), hidden.values().end(), copy.values().begin());
   tensor::Matrix x = pool(pooling_, encoder_->refine(std::move(copy), sequences, context), sequences, skipped);
+  // A Normalize at the end is left to the caller's wish, and follows the cut.
   bool normalized = false;
   for (const Module& module : modules_) {
+    if (std::holds_alternative<NormalizeModule>(module)) {
+      normalized = true;
+      continue;
+    }
+    if (std::exchange(normalized, false)) normalize_rows(x);
     if (const auto* dense = std::get_if<DenseModule>(&module)) {
       x = dense->linear(x, context);
       tensor::activate(dense->activation, x.values());
-    } else if (const auto* norm = std::get_if<LayerNormModule>(&module)) {
-      norm->norm(x, context);
     } else {
-      normalized = true;  // what follows a Normalize in a published model is nothing
-      continue;
+      std::get<LayerNormModule>(module).norm(x, context);
     }
-    normalized = false;
   }
   if (cut > 0 && cut < x.columns()) {
     // Nomic's models were trained for a layer norm before the cut.
@@ -486,17 +542,18 @@ TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOp
   const std::string whole = prompt + std::string(text);
   const std::string_view used = strips_ ? strip(whole) : std::string_view(whole);
   const size_t stripped = used.empty() ? 0 : static_cast<size_t>(used.data() - whole.data());
-  if (!lowercases_) {
-    const Encoding encoding = tokenizer().encode(used, {});
-    for (size_t i = 0; i < std::min(encoding.offsets.size(), item.ids.size()); ++i) {
-      TokenOffset offset = encoding.offsets[i];
-      const size_t begin = offset.begin + stripped;
-      const size_t end = offset.end + stripped;
-      const bool special = encoding.special_mask[i] != 0 || begin < prompt.size();
-      tokens.offsets.push_back(special ? TokenOffset{}
-                                       : TokenOffset{static_cast<uint32_t>(begin - prompt.size()),
-                                                     static_cast<uint32_t>(end - prompt.size())});
-    }
+  std::vector<uint32_t> origins;
+  EncodeOptions encode;
+  encode.max_length = limit_of(options);
+  const Encoding encoding = tokenizer().encode(lowercases_ ? lower(used, &origins) : std::string(used), encode);
+  for (size_t i = 0; i < std::min(encoding.offsets.size(), item.ids.size()); ++i) {
+    const TokenOffset offset = encoding.offsets[i];
+    const size_t begin = (lowercases_ ? origins[offset.begin] : offset.begin) + stripped;
+    const size_t end = (lowercases_ ? origins[offset.end] : offset.end) + stripped;
+    const bool special = encoding.special_mask[i] != 0 || begin < prompt.size();
+    tokens.offsets.push_back(special ? TokenOffset{}
+                                     : TokenOffset{static_cast<uint32_t>(begin - prompt.size()),
+                                                   static_cast<uint32_t>(end - prompt.size())});
   }
   tokens.offsets.resize(item.ids.size());
   return tokens;
@@ -506,7 +563,8 @@ Explanation TransformerModel::explain(std::string_view text, const EmbedOptions&
   const TokenVectors tokens = embed_tokens(text, options);
   const Item item = prepare(text, options);
   Explanation explanation;
-  explanation.normalized_text = tokenizer().normalize(options.prompt + std::string(text));
+  const std::string& prompt = options.prompt.empty() ? default_prompt_ : options.prompt;
+  explanation.normalized_text = tokenizer().normalize(prompt + std::string(text));
   const size_t counted = tokens.ids.size() - std::min(tokens.ids.size(), item.skipped);
   for (size_t i = 0; i < tokens.ids.size(); ++i) {
     const float* row = tokens.vectors.data() + i * tokens.dim;
@@ -518,6 +576,16 @@ Explanation TransformerModel::explain(std::string_view text, const EmbedOptions&
       case PoolingMode::last_token:
         weight = i + 1 == tokens.ids.size() ? 1.0f : 0.0f;
         break;
+      case PoolingMode::weighted_mean: {
+        // Weights 1, 2, 3 ... of the positions, the skipped ones included.
+        const size_t n = tokens.ids.size();
+        const size_t skipped = n - counted;
+        const double total = (static_cast<double>(n) * static_cast<double>(n + 1) -
+                              static_cast<double>(skipped) * static_cast<double>(skipped + 1)) /
+                             2;
+        weight = i < skipped ? 0.0f : static_cast<float>(static_cast<double>(i + 1) / total);
+        break;
+      }
       default:
         weight = i < item.skipped || counted == 0 ? 0.0f : 1.0f / static_cast<float>(counted);
     }

@@ -89,6 +89,7 @@ size_t relative_bucket(ptrdiff_t distance, size_t bucket_count, size_t distance_
 }
 
 RelativeBias bucketed_bias(const float* table, size_t bucket_count, size_t heads, size_t length, size_t distance_max) {
+  if (length == 0) return {};
   RelativeBias bias{length, std::vector<float>(heads * (2 * length - 1))};
   for (size_t p = 0; p + 1 < 2 * length; ++p) {
     const ptrdiff_t distance = static_cast<ptrdiff_t>(p) - static_cast<ptrdiff_t>(length - 1);
@@ -99,6 +100,7 @@ RelativeBias bucketed_bias(const float* table, size_t bucket_count, size_t heads
 }
 
 RelativeBias alibi_bias(size_t heads, size_t length) {
+  if (length == 0) return {};
   // Slopes for a power of two are 2^(-8 i / n); for other counts every second one of twice the power fills the rest.
   auto slopes_of_power = [](size_t n, std::vector<double>& slopes) {
     const double start = std::pow(2.0, -std::pow(2.0, -(std::log2(static_cast<double>(n)) - 3)));

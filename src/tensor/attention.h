@@ -47,7 +47,8 @@ Matrix attention(const Sequences& sequences, Columns q, Columns k, Columns v, co
 Matrix cross_attention(Columns q, size_t row_count, Columns k, Columns v, size_t key_count,
                        const AttentionOptions& options, Context& context);
 
-// T5's bucket of a distance j - i: exact up to max_exact, then logarithmic; half the buckets for either direction.
+// T5's bucket of a distance j - i: half the buckets for either direction, of these half exact, the rest logarithmic.
+// REQUIRES: bucket_count >= 4 and distance_max > bucket_count / 4.
 size_t relative_bucket(ptrdiff_t distance, size_t bucket_count, size_t distance_max);
 // values[head, distance] = table [bucket_count, heads][bucket of the distance].
 RelativeBias bucketed_bias(const float* table, size_t bucket_count, size_t heads, size_t length, size_t distance_max);

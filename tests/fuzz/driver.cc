@@ -1,12 +1,11 @@
 // The fuzzers' own driver: mutates seeds by flipping, cutting, doubling, splicing and by writing extreme numbers.
-// Debian's g++ has no libFuzzer; with clang, `-fsanitize=fuzzer` in place of this file is guided by coverage.
+// Debian's g++ has no libFuzzer; with clang, libfuzzer.cc in place of this file is guided by coverage.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
-#include "base/files.h"
 #include "base/random.h"
 #include "fuzz/fuzz.h"
 #include "sextant/error.h"
@@ -105,17 +104,6 @@ bool try_input(const std::string& input, uint64_t round) {
 }
 
 }  // namespace
-
-namespace sextant::fuzz {
-
-std::string as_file(const uint8_t* data, size_t size, std::string_view ending) {
-  static const base::TemporaryFolder folder;
-  std::string path = folder.path() / ("input" + std::string(ending));
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
-  return path;
-}
-
-}  // namespace sextant::fuzz
 
 int main(int argc, char** argv) {
   double seconds = 10;

@@ -22,7 +22,7 @@ class Albert : public Encoder {
     const size_t inner = config.count("intermediate_size");
     const size_t groups = config.has("num_hidden_groups") ? config.count("num_hidden_groups", layer_count) : 1;
     const size_t layers_per_group = config.has("inner_group_num") ? config.count("inner_group_num", 1000) : 1;
-    const double epsilon = config.number("layer_norm_eps", 1e-12);
+    const double epsilon = config.positive("layer_norm_eps", 1e-12);
     const auto activation = tensor::parse_activation(config.text("hidden_act", "gelu_new"), config.source());
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));
 

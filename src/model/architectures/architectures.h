@@ -28,6 +28,9 @@ std::unique_ptr<Encoder> load_nv_embed(const Config& config, const Parameters& p
 // Hidden size split into heads: checks that it divides.
 size_t head_dim_of(const Config& config, size_t hidden, size_t heads, std::string_view heads_key);
 
+// T5's and MPNet's number of distance buckets: checks that relative_bucket() can serve them.
+size_t bucket_count_of(const Config& config, size_t distance_max);
+
 // The rows of TYPES [types, width] that the batch's type ids name, added to x.
 void add_types(tensor::Matrix& x, const tensor::Parameter& types, const TokenBatch& batch, tensor::Context& context);
 // Rows of LEARNED positions [positions, width], added to x: row i of a sequence gets position FIRST + i.

@@ -28,13 +28,16 @@ class Bert : public Encoder {
     const size_t heads = config.count("num_attention_heads");
     const size_t inner = config.count("intermediate_size");
     const size_t positions = config.count("max_position_embeddings");
-    const double epsilon = config.number("layer_norm_eps", 1e-12);
+    const double epsilon = config.positive("layer_norm_eps", 1e-12);
     const auto activation = tensor::parse_activation(config.text("hidden_act", "gelu"), config.source());
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));
     if (roberta_) {
-      pad_id_ = static_cast<TokenId>(config.size("pad_token_id", 1));
-      if (static_cast<size_t>(pad_id_) + 1 >= positions) config.corrupted("pad_token_id", "fewer than the positions");
-      max_positions = positions - static_cast<size_t>(pad_id_) - 1;
+      const size_t pad_id = config.size("pad_token_id", 1);
+      if (positions < 2 || pad_id > positions - 2) {
+        config.corrupted("pad_token_id", fmt::format("one that leaves positions of the {} there are", positions));
+      }
+      pad_id_ = static_cast<TokenId>(pad_id);
+      max_positions = positions - pad_id - 1;
     } else {
       max_positions = positions;
     }

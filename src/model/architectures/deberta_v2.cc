@@ -42,15 +42,23 @@ class DebertaV2 : public Encoder {
     const size_t width = config.has("embedding_size") ? config.count("embedding_size") : hidden_size;
     const size_t heads = config.count("num_attention_heads");
     const size_t inner = config.count("intermediate_size");
-    const double epsilon = config.number("layer_norm_eps", 1e-7);
+    const double epsilon = config.positive("layer_norm_eps", 1e-7);
     const auto activation = tensor::parse_activation(config.text("hidden_act", "gelu"), config.source());
     // -1 stands for the positions there are.
+    constexpr double kFarthest = 1 << 20;
     const double farthest = config.number("max_relative_positions", -1.0);
-    distance_max_ = static_cast<ptrdiff_t>(farthest >= 1 ? farthest : static_cast<double>(max_positions));
+    distance_max_ = static_cast<ptrdiff_t>(farthest >= 1 ? std::min(farthest, kFarthest + 1) : max_positions);
     const double buckets = config.number("position_buckets", -1.0);
-    bucket_count_ = buckets > 0 ? static_cast<ptrdiff_t>(buckets) : 0;
+    bucket_count_ = buckets > 0 ? static_cast<ptrdiff_t>(std::min(buckets, kFarthest + 1)) : 0;
     span_ = bucket_count_ > 0 ? bucket_count_ : distance_max_;
-    if (span_ > (ptrdiff_t{1} << 20)) config.corrupted("position_buckets", "at most 1048576");
+    if (span_ > static_cast<ptrdiff_t>(kFarthest)) {
+      config.corrupted(bucket_count_ > 0 ? "position_buckets" : "max_relative_positions", "at most 1048576");
+    }
+    // Half the buckets are exact, the others reach logarithmically to the farthest.
+    if (bucket_count_ > 0 && (bucket_count_ < 2 || bucket_count_ / 2 >= distance_max_ - 1)) {
+      config.corrupted("position_buckets",
+                       fmt::format("2 or more, and half of them below the largest distance {}", distance_max_ - 1));
+    }
     read_kinds(config);
 
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));

@@ -39,28 +39,38 @@ tensor::AttentionOptions grouped_attention_of(const Config& config) {
   return options;
 }
 
-double rotary_base_of(const Config& config, double fallback) {
+namespace {
+
+Config rotary_parameters_of(const Config& config, std::string_view layer_type) {
   const Config parameters = config.object("rope_parameters");
-  return parameters.has("rope_theta") ? parameters.number("rope_theta") : config.number("rope_theta", fallback);
+  return parameters.has(layer_type) ? parameters.object(layer_type) : parameters;
+}
+
+}  // namespace
+
+double rotary_base_of(const Config& config, std::string_view layer_type, std::string_view key, double fallback) {
+  const Config parameters = rotary_parameters_of(config, layer_type);
+  return parameters.has("rope_theta") ? parameters.positive("rope_theta") : config.positive(key, fallback);
 }
 
 std::vector<float> rotary_frequencies_of(const Config& config, size_t head_dim, double base) {
   std::vector<float> frequencies = tensor::rotary_frequencies(head_dim, base);
   const Config scaling =
-      config.has("rope_parameters") ? config.object("rope_parameters") : config.object("rope_scaling");
+      config.has("rope_parameters") ? rotary_parameters_of(config, kFullAttention) : config.object("rope_scaling");
   if (scaling.empty()) return frequencies;
   const char* key = scaling.has("rope_type") ? "rope_type" : "type";
   const std::string type = scaling.choice(key, "default", {"default", "linear", "llama3"});
   if (type == "linear") {
-    const auto factor = static_cast<float>(scaling.number("factor"));
-    if (!(factor >= 1)) scaling.corrupted("factor", "1 or more");
+    const auto factor = static_cast<float>(scaling.positive("factor"));
+    if (factor < 1) scaling.corrupted("factor", "1 or more");
     for (float& frequency : frequencies) frequency /= factor;
   } else if (type == "llama3") {
-    const double factor = scaling.number("factor");
-    const double low = scaling.number("low_freq_factor");
-    const double high = scaling.number("high_freq_factor");
+    const double factor = scaling.positive("factor");
+    const double low = scaling.positive("low_freq_factor");
+    const double high = scaling.positive("high_freq_factor");
     const auto trained = static_cast<double>(scaling.size("original_max_position_embeddings"));
-    if (!(factor >= 1) || !(high > low)) scaling.corrupted("high_freq_factor", "more than low_freq_factor");
+    if (factor < 1) scaling.corrupted("factor", "1 or more");
+    if (high <= low) scaling.corrupted("high_freq_factor", "more than low_freq_factor");
     for (float& frequency : frequencies) {
       const double wavelength = 2 * std::numbers::pi / static_cast<double>(frequency);
       if (wavelength < trained / high) continue;
@@ -76,8 +86,8 @@ std::vector<float> rotary_frequencies_of(const Config& config, size_t head_dim, 
 bool layer_slides(const Config& config, const std::vector<std::string>& layer_types, size_t i, bool otherwise) {
   if (layer_types.empty()) return otherwise;
   if (i >= layer_types.size()) config.corrupted("layer_types", "an entry for each layer");
-  if (layer_types[i] == "sliding_attention") return true;
-  if (layer_types[i] == "full_attention") return false;
+  if (layer_types[i] == kSlidingAttention) return true;
+  if (layer_types[i] == kFullAttention) return false;
   config.unsupported("layer_types", "full_attention and sliding_attention");
 }
 

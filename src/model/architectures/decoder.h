@@ -5,6 +5,9 @@
 
 namespace sextant::model {
 
+// The types of layers that configs name.
+inline constexpr std::string_view kFullAttention = "full_attention", kSlidingAttention = "sliding_attention";
+
 // Grouped-query attention with rotary positions, and norms of each head's query and key where there are any.
 struct GroupedAttention {
   tensor::Linear query, key, value, output;
@@ -22,11 +25,11 @@ struct GatedFeedForward {
 // Heads, key and value heads and head_dim of a decoder's config.
 tensor::AttentionOptions grouped_attention_of(const Config& config);
 
-// Rotary frequencies for HEAD_DIM under "rope_scaling" (default, linear, llama3) or the newer "rope_parameters".
-// Throws unsupported for other kinds.
+// Rotary frequencies for HEAD_DIM under "rope_scaling" (default, linear, llama3) or the newer "rope_parameters", which
+// may hold settings for each type of layer: then those of full attention count. Throws unsupported for other kinds.
 std::vector<float> rotary_frequencies_of(const Config& config, size_t head_dim, double base);
-// "rope_theta", wherever the config keeps it.
-double rotary_base_of(const Config& config, double fallback);
+// "rope_theta" of layers of LAYER_TYPE in "rope_parameters", else KEY of the config itself.
+double rotary_base_of(const Config& config, std::string_view layer_type, std::string_view key, double fallback);
 
 // Whether layer I looks at a window only: by "layer_types" where the config has them, else as OTHERWISE says.
 bool layer_slides(const Config& config, const std::vector<std::string>& layer_types, size_t i, bool otherwise);

@@ -32,23 +32,23 @@ class Gemma : public Encoder {
     vocabulary_size = config.count("vocab_size");
     max_positions = config.count("max_position_embeddings", size_t{1} << 30);
     const size_t inner = config.count("intermediate_size");
-    const double epsilon = config.number("rms_norm_eps", 1e-6);
+    const double epsilon = config.positive("rms_norm_eps", 1e-6);
     activation_ = tensor::parse_activation(config.text("hidden_activation", "gelu_pytorch_tanh"), config.source());
     full_ = grouped_attention_of(config);
     full_.scale = static_cast<float>(
-        1.0 / std::sqrt(config.number("query_pre_attn_scalar", static_cast<double>(full_.head_dim))));
-    full_.softcap = static_cast<float>(config.number("attn_logit_softcapping", 0.0));
+        1.0 / std::sqrt(config.positive("query_pre_attn_scalar", static_cast<double>(full_.head_dim))));
+    full_.softcap = static_cast<float>(config.positive("attn_logit_softcapping", 0.0));
     if (causal) full_.after = 0;
     sliding_ = full_;
     const size_t window = config.count("sliding_window", size_t{1} << 30);
     sliding_.before = causal ? window - 1 : window / 2;
     if (!causal) sliding_.after = window / 2;
-    const double base = rotary_base_of(config, third ? 1000000.0 : 10000.0);
+    const double base = rotary_base_of(config, kFullAttention, "rope_theta", third ? 1000000.0 : 10000.0);
     full_rotary_ = tensor::Rotary(rotary_frequencies_of(config, full_.head_dim, base));
     sliding_rotary_ =
-        third
-            ? tensor::Rotary(tensor::rotary_frequencies(full_.head_dim, config.number("rope_local_base_freq", 10000.0)))
-            : full_rotary_;
+        third ? tensor::Rotary(tensor::rotary_frequencies(
+                    full_.head_dim, rotary_base_of(config, kSlidingAttention, "rope_local_base_freq", 10000.0)))
+              : full_rotary_;
 
     const size_t query_width = full_.heads * full_.head_dim;
     const size_t key_width = full_.kv_heads * full_.head_dim;

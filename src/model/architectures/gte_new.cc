@@ -19,18 +19,19 @@ struct Layer {
 // Rotary frequencies under "rope_scaling": NTK by a fixed factor, or the mixed base where "mixed_b" is given
 // (https://kexue.fm/archives/9706).
 std::vector<float> frequencies_of(const Config& config, size_t head_dim) {
-  const double base = config.number("rope_theta", 10000.0);
+  const double base = config.positive("rope_theta", 10000.0);
   const Config scaling = config.object("rope_scaling");
   if (scaling.empty()) return tensor::rotary_frequencies(head_dim, base);
   scaling.choice("type", "", {"ntk"});
-  const double factor = scaling.number("factor");
-  if (!(factor >= 1)) scaling.corrupted("factor", "1 or more");
+  const double factor = scaling.positive("factor");
+  if (factor < 1) scaling.corrupted("factor", "1 or more");
   const auto dim = static_cast<double>(head_dim);
   std::vector<float> frequencies = tensor::rotary_frequencies(head_dim, scaling.has("mixed_b") ? base : base * factor);
   if (factor == 1) return frequencies;
   for (size_t i = 0; i < frequencies.size(); ++i) {
     if (scaling.has("mixed_b")) {
-      const double b = scaling.number("mixed_b");
+      const double b = scaling.positive("mixed_b");
+      if (b > 8) scaling.corrupted("mixed_b", "at most 8");
       const double a = std::log(factor) / std::pow(dim / 2, b);
       frequencies[i] /= static_cast<float>(std::exp(a * std::pow(static_cast<double>(i + 1), b)));
     } else {
@@ -54,17 +55,19 @@ class GteNew : public Encoder {
     type_count = config.size("type_vocab_size", 0);
     max_positions = config.count("max_position_embeddings");
     const Config scaling = config.object("rope_scaling");
-    // The table of angles reaches factor times as far as the config says.
-    if (!scaling.empty()) {
-      max_positions = static_cast<size_t>(static_cast<double>(max_positions) * std::max(1.0, scaling.number("factor")));
-    }
     const size_t heads = config.count("num_attention_heads");
     const size_t inner = config.count("intermediate_size");
-    const double epsilon = config.number("layer_norm_eps", 1e-12);
+    const double epsilon = config.positive("layer_norm_eps", 1e-12);
     activation_ = tensor::parse_activation(config.text("hidden_act", "gelu"), config.source());
     const size_t head_dim = head_dim_of(config, hidden_size, heads, "num_attention_heads");
     options_ = plain_attention(heads, head_dim);
     rotary_ = tensor::Rotary(frequencies_of(config, head_dim));
+    // The table of angles reaches factor times as far as the config says.
+    if (!scaling.empty()) {
+      constexpr double kPositionsMax = 1 << 30;
+      max_positions =
+          static_cast<size_t>(std::min(kPositionsMax, static_cast<double>(max_positions) * scaling.positive("factor")));
+    }
 
     embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
     if (type_count > 0) types_ = p.get("embeddings.token_type_embeddings.weight", {type_count, hidden_size});

@@ -30,7 +30,7 @@ class JinaBert : public Encoder {
     max_positions = config.count("max_position_embeddings");
     const size_t heads = config.count("num_attention_heads");
     const size_t inner = config.count("intermediate_size");
-    const double epsilon = config.number("layer_norm_eps", 1e-12);
+    const double epsilon = config.positive("layer_norm_eps", 1e-12);
     const std::string feed_forward = config.choice("feed_forward_type", "geglu", {"geglu", "reglu"});
     activation_ = feed_forward == "reglu" ? tensor::Activation::relu : tensor::Activation::gelu;
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));

@@ -28,7 +28,7 @@ class Llama : public Encoder {
     vocabulary_size = config.count("vocab_size");
     max_positions = config.count("max_position_embeddings", size_t{1} << 30);
     const size_t inner = config.count("intermediate_size");
-    const double epsilon = config.number("rms_norm_eps", 1e-6);
+    const double epsilon = config.positive("rms_norm_eps", 1e-6);
     activation_ = tensor::parse_activation(config.text("hidden_act", "silu"), config.source());
     full_ = grouped_attention_of(config);
     if (causal) full_.after = 0;
@@ -38,7 +38,8 @@ class Llama : public Encoder {
       sliding_.before = window - 1;
       if (!causal) sliding_.after = window - 1;
     }
-    rotary_ = tensor::Rotary(rotary_frequencies_of(config, full_.head_dim, rotary_base_of(config, 10000.0)));
+    rotary_ = tensor::Rotary(
+        rotary_frequencies_of(config, full_.head_dim, rotary_base_of(config, kFullAttention, "rope_theta", 10000.0)));
 
     const size_t query_width = full_.heads * full_.head_dim;
     const size_t key_width = full_.kv_heads * full_.head_dim;
@@ -69,7 +70,8 @@ class Llama : public Encoder {
       bool slides = type == "mistral";
       if (type == "qwen2" || type == "qwen3")
         slides = config.flag("use_sliding_window", false) && i >= first_window_layer;
-      layer.slides = type != "llama" && window > 0 && layer_slides(config, layer_types, i, slides);
+      slides = layer_slides(config, layer_types, i, slides);
+      layer.slides = slides && type != "llama" && window > 0;
       layers_.push_back(std::move(layer));
     }
     final_norm_ = p.rms_norm("norm", hidden_size, epsilon);

@@ -2,7 +2,7 @@
 // feed-forward, no biases, and two layers of three that look only at a window of neighbours.
 #include <fmt/format.h>
 
-#include "model/architectures/architectures.h"
+#include "model/architectures/decoder.h"
 
 namespace sextant::model {
 namespace {
@@ -28,8 +28,10 @@ class ModernBert : public Encoder {
     const size_t inner = config.count("intermediate_size");
     const size_t every = config.has("global_attn_every_n_layers") ? config.count("global_attn_every_n_layers") : 3;
     const size_t window = config.size("local_attention", 128);
-    const double epsilon = config.number("norm_eps", 1e-5);
-    const double global_base = config.number("global_rope_theta", 160000.0);
+    const double epsilon = config.positive("norm_eps", 1e-5);
+    const double global_base = rotary_base_of(config, kFullAttention, "global_rope_theta", 160000.0);
+    const double local_base = rotary_base_of(config, kSlidingAttention, "local_rope_theta", global_base);
+    const std::vector<std::string> layer_types = config.texts("layer_types");
     const Bias norm_bias = config.flag("norm_bias", false) ? Bias::required : Bias::none;
     const Bias attention_bias = config.flag("attention_bias", false) ? Bias::required : Bias::none;
     const Bias mlp_bias = config.flag("mlp_bias", false) ? Bias::required : Bias::none;
@@ -37,9 +39,8 @@ class ModernBert : public Encoder {
     const size_t head_dim = head_dim_of(config, hidden_size, heads, "num_attention_heads");
     global_ = local_ = plain_attention(heads, head_dim);
     local_.before = local_.after = window / 2;
-    global_rotary_ = tensor::Rotary(tensor::rotary_frequencies(head_dim, global_base));
-    local_rotary_ =
-        tensor::Rotary(tensor::rotary_frequencies(head_dim, config.number("local_rope_theta", global_base)));
+    global_rotary_ = tensor::Rotary(rotary_frequencies_of(config, head_dim, global_base));
+    local_rotary_ = tensor::Rotary(tensor::rotary_frequencies(head_dim, local_base));
 
     embeddings = p.get("embeddings.tok_embeddings.weight", {vocabulary_size, hidden_size});
     embedding_norm_ = p.layer_norm("embeddings.norm", hidden_size, epsilon, norm_bias);
@@ -52,7 +53,7 @@ class ModernBert : public Encoder {
       layer.feed_forward_norm = l.layer_norm("mlp_norm", hidden_size, epsilon, norm_bias);
       layer.gated = l.linear("mlp.Wi", 2 * inner, hidden_size, mlp_bias);
       layer.down = l.linear("mlp.Wo", hidden_size, inner, mlp_bias);
-      layer.global = i % every == 0;
+      layer.global = !layer_slides(config, layer_types, i, i % every != 0);
       layers_.push_back(std::move(layer));
     }
     final_norm_ = p.layer_norm("final_norm", hidden_size, epsilon, norm_bias);

@@ -22,8 +22,8 @@ class MpNet : public Encoder {
     max_positions = positions - 2;
     const size_t heads = config.count("num_attention_heads");
     const size_t inner = config.count("intermediate_size");
-    const double epsilon = config.number("layer_norm_eps", 1e-12);
-    bucket_count_ = config.has("relative_attention_num_buckets") ? config.count("relative_attention_num_buckets") : 32;
+    const double epsilon = config.positive("layer_norm_eps", 1e-12);
+    bucket_count_ = bucket_count_of(config, kDistanceMax);
     const auto activation = tensor::parse_activation(config.text("hidden_act", "gelu"), config.source());
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));
 

@@ -36,26 +36,30 @@ class NomicBert : public Encoder {
     layer_count = config.count("n_layer", 1000);
     type_count = config.size("type_vocab_size", 0);
     max_positions = config.count("n_positions");
-    trained_positions_ = config.size("max_trained_positions", max_positions);
+    trained_positions_ = config.has("max_trained_positions") ? config.count("max_trained_positions") : max_positions;
     const size_t heads = config.count("n_head");
     const size_t inner = config.count("n_inner");
-    const double epsilon = config.number("layer_norm_epsilon", 1e-12);
+    const double epsilon = config.positive("layer_norm_epsilon", 1e-12);
     const std::string activation = config.choice("activation_function", "swiglu", {"swiglu", "geglu", "glu"});
     activation_ = activation == "swiglu"  ? tensor::Activation::silu
                   : activation == "geglu" ? tensor::Activation::gelu
                                           : tensor::Activation::sigmoid;
     const size_t head_dim = head_dim_of(config, hidden_size, heads, "n_head");
     options_ = plain_attention(heads, head_dim);
-    rotary_dim_ = static_cast<size_t>(static_cast<double>(head_dim) * config.number("rotary_emb_fraction", 1.0));
-    if (rotary_dim_ == 0 || rotary_dim_ > head_dim) config.corrupted("rotary_emb_fraction", "above 0, at most 1");
-    rotary_base_ = config.number("rotary_emb_base", 10000.0);
-    rotary_factor_ = config.number("rotary_scaling_factor", 0.0);
+    const double fraction = config.positive("rotary_emb_fraction", 1.0);
+    if (fraction > 1) config.corrupted("rotary_emb_fraction", "above 0, at most 1");
+    rotary_dim_ = static_cast<size_t>(static_cast<double>(head_dim) * fraction);
+    rotary_base_ = config.positive("rotary_emb_base", 10000.0);
+    rotary_factor_ = config.positive("rotary_scaling_factor", 0.0);
     interleaved_ = config.flag("rotary_emb_interleaved", false);
     const Bias qkv_bias = config.flag("qkv_proj_bias", true) ? Bias::required : Bias::none;
 
     // The table is padded to a multiple of 64 rows; the config's vocabulary may be the padded one or not.
     embeddings = p.get("embeddings.word_embeddings.weight", {Parameters::kAny, hidden_size});
     vocabulary_size = embeddings.shape[0];
+    if (config.size("vocab_size", 0) > vocabulary_size) {
+      config.corrupted("vocab_size", fmt::format("at most the {} rows of the embeddings", vocabulary_size));
+    }
     if (type_count > 0) types_ = p.get("embeddings.token_type_embeddings.weight", {type_count, hidden_size});
     embedding_norm_ = p.layer_norm("emb_ln", hidden_size, epsilon);
     for (size_t i = 0; i < layer_count; ++i) {
@@ -101,7 +105,7 @@ class NomicBert : public Encoder {
     for (size_t s = 0; s < sequences.count(); ++s) {
       const size_t length = sequences.length(s);
       double base = rotary_base_;
-      if (length > trained_positions_) {
+      if (length > trained_positions_ && rotary_dim_ > 2) {
         const double grown = rotary_factor_ * static_cast<double>(length) / static_cast<double>(trained_positions_) -
                              (rotary_factor_ - 1);
         const auto dim = static_cast<double>(rotary_dim_);

@@ -24,12 +24,9 @@ class T5 : public Encoder {
     const size_t heads = config.count("num_heads");
     const size_t inner = config.count("d_ff");
     const size_t attention_width = heads * config.count("d_kv", size_t{1} << 16);
-    const double epsilon = config.number("layer_norm_epsilon", 1e-6);
-    bucket_count_ = config.has("relative_attention_num_buckets") ? config.count("relative_attention_num_buckets") : 32;
+    const double epsilon = config.positive("layer_norm_epsilon", 1e-6);
     distance_max_ = config.size("relative_attention_max_distance", 128);
-    if (bucket_count_ < 4 || distance_max_ <= bucket_count_ / 4) {
-      config.corrupted("relative_attention_max_distance", "more than a quarter of the buckets, which are 4 or more");
-    }
+    bucket_count_ = bucket_count_of(config, distance_max_);
     const std::string kind =
         config.choice("feed_forward_proj", "relu", {"relu", "gelu", "gated-gelu", "gated-silu", "gated-relu"});
     gated_ = kind.starts_with("gated-");
@@ -65,9 +62,8 @@ class T5 : public Encoder {
 
   tensor::Matrix encode(const TokenBatch& batch, tensor::Context& context) const override {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
-    const size_t longest = std::max<size_t>(1, batch.sequences.longest());
     const tensor::RelativeBias bias =
-        tensor::bucketed_bias(distances_.data, bucket_count_, options_.heads, longest, distance_max_);
+        tensor::bucketed_bias(distances_.data, bucket_count_, options_.heads, batch.sequences.longest(), distance_max_);
     tensor::AttentionOptions options = options_;
     options.bias = &bias;
     for (const Layer& layer : layers_) {
