@@ -28,6 +28,12 @@ std::unique_ptr<Embedder> Embedder::load(std::string_view name_or_folder) {
   if (model::RemoteEmbedder::is_name(name_or_folder)) {
     return std::make_unique<model::RemoteEmbedder>(name_or_folder, model::RemoteOptions::from_environment());
   }
+  // One file of weights, with its configuration beside it.
+  const std::filesystem::path file(name_or_folder);
+  if (std::filesystem::is_regular_file(file)) {
+    return std::make_unique<model::TransformerModel>(file.parent_path().empty() ? "." : file.parent_path(),
+                                                     std::string(name_or_folder), file);
+  }
   const std::filesystem::path folder = model::model_folder(name_or_folder);
   return model::is_static_model(folder)
              ? std::unique_ptr<Embedder>(model::StaticModel::load(folder))

@@ -41,8 +41,9 @@ struct Origin {
 
 class TransformerModel : public Embedder {
  public:
-  // NAME is what users call it; the folder where it is empty.
-  explicit TransformerModel(const std::filesystem::path& folder, const std::string& name = {});
+  // NAME is what users call it; the folder where it is empty. WEIGHTS, where given, is the one file to take them from.
+  explicit TransformerModel(const std::filesystem::path& folder, const std::string& name = {},
+                            const std::filesystem::path& weights = {});
 
   void embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
              EmbedReport* report) const override;
@@ -83,7 +84,7 @@ class TransformerModel : public Embedder {
 
  private:
   struct Item;
-  void read_modules();
+  void read_modules(const std::filesystem::path& weights);
   void read_tokenizer();
   void read_prompts();
   Item prepare(std::string_view text, const EmbedOptions& options) const;
