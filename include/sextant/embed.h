@@ -27,7 +27,8 @@ struct EmbedOptions {
   size_t dim = 0;                      // keep the first DIM components and normalise again (Matryoshka); 0: all
   std::optional<bool> normalize = {};  // to unit length, or not; unset: as the model's own config says
   size_t max_length = 0;               // tokens, special ones included; 0: the model's own limit
-  std::string prompt = {};  // written before each text, as it is; empty: the model's default prompt, where it has one
+  std::string prompt = {};             // written before each text, as it is
+  bool use_default_prompt = true;      // where PROMPT is empty and the model's config names a prompt for all texts
 };
 
 // What happened to the items of one embed() call; nothing is silent.

@@ -40,7 +40,7 @@ std::optional<MaskedLmHead> MaskedLmHead::load(const Config& config, const Param
   } else if (all.has("lm_head.dense.weight")) {  // RoBERTa and its kin
     Parameters p = all.in("lm_head");
     head.transform_ = p.linear("dense", width, hidden);
-    head.norm_ = p.layer_norm("layer_norm", width, epsilon);
+    head.norm_ = p.layer_norm(p.has("norm.weight") ? "norm" : "layer_norm", width, epsilon);  // GTE: norm
     head.decoder_ = decoder(p, "decoder", "bias");
   } else if (all.has("head.dense.weight") && (all.has("decoder.bias") || all.has("decoder.weight"))) {  // ModernBERT
     head.transform_ = all.linear("head.dense", width, hidden, Bias::optional);

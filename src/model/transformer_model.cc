@@ -96,7 +96,7 @@ size_t TransformerModel::limit_of(const EmbedOptions& options) const {
 }
 
 TransformerModel::Item TransformerModel::prepare(std::string_view text, const EmbedOptions& options) const {
-  const std::string& prompt = options.prompt.empty() ? default_prompt_ : options.prompt;
+  const std::string& prompt = prompt_of(options);
   std::string whole = prompt + std::string(text);
   std::string_view used = whole;
   if (strips_) used = strip(used);
@@ -297,7 +297,7 @@ TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOp
   tokens.vectors.assign(hidden.values().begin(), hidden.values().end());
   for (TokenId id : item.ids) tokens.tokens.push_back(tokenizer().id_to_token(id));
   // Offsets refer to the text as given: the prompt lies before it, and what was stripped from its start as well.
-  const std::string& prompt = options.prompt.empty() ? default_prompt_ : options.prompt;
+  const std::string& prompt = prompt_of(options);
   const std::string whole = prompt + std::string(text);
   const std::string_view used = strips_ ? strip(whole) : std::string_view(whole);
   const size_t stripped = used.empty() ? 0 : static_cast<size_t>(used.data() - whole.data());
@@ -322,7 +322,7 @@ Explanation TransformerModel::explain(std::string_view text, const EmbedOptions&
   const TokenVectors tokens = embed_tokens(text, options);
   const Item item = prepare(text, options);
   Explanation explanation;
-  const std::string& prompt = options.prompt.empty() ? default_prompt_ : options.prompt;
+  const std::string& prompt = prompt_of(options);
   explanation.normalized_text = tokenizer().normalize(prompt + std::string(text));
   const size_t counted = tokens.ids.size() - std::min(tokens.ids.size(), item.skipped);
   for (size_t i = 0; i < tokens.ids.size(); ++i) {

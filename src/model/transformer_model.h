@@ -88,6 +88,9 @@ class TransformerModel : public Embedder {
   void read_tokenizer();
   void read_prompts();
   Item prepare(std::string_view text, const EmbedOptions& options) const;
+  const std::string& prompt_of(const EmbedOptions& options) const {
+    return options.prompt.empty() && options.use_default_prompt ? default_prompt_ : options.prompt;
+  }
   size_t limit_of(const EmbedOptions& options) const;
   size_t prompt_token_count(const std::string& prompt) const;
   // Calls use(first item, hidden states, sequences) for packs of items, in order.

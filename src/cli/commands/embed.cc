@@ -99,7 +99,8 @@ void add_embed(Command app, Context& context) {
                  "The column of CSV, by name or number from 0; text, or the only one, where not given");
   command.option("--output,-o", options->output, "F.npy, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
   Option name = command.option("--prompt-name", options->prompt_name, "A prompt of the model's config");
-  command.option("--prompt", options->prompt, "Text written before each text, as it is").excludes(name);
+  Option prompt = command.option("--prompt", options->prompt, "Text written before each text, as it is; \"\" for none")
+                      .excludes(name);
   command.option("--dim", options->dim, "Keep the first so many components and normalise again (Matryoshka)")
       .positive();
   command.option("--precision", options->precision, "float32, int8, uint8, binary or ubinary").show_default();
@@ -128,7 +129,7 @@ void add_embed(Command app, Context& context) {
                  "With --token-ids: F.npy for the hidden states, sequences end to end, F.lengths.npy beside it");
   add_model_option(command, options->model);
   add_common_options(command, context, Common::threads);
-  command.callback([options, &context] {
+  command.callback([options, prompt, &context] {
     if (!options->token_ids.empty()) {
       eval::embed_token_ids(options->model, options->token_ids, options->hidden, options->output);
       return;
@@ -146,6 +147,7 @@ void add_embed(Command app, Context& context) {
     auto source = engine::open_text_source(options->source);
     auto model = Embedder::load(options->model);
     stream.embed.prompt = options->prompt_name.empty() ? options->prompt : prompt_named(*model, options->prompt_name);
+    stream.embed.use_default_prompt = !prompt.given();
     if (options->outputs.empty()) options->outputs = model->outputs().dense ? "dense" : "sparse";
     if (options->tokens || options->outputs != "dense") {
       return run_outputs(*options, *model, *source, stream.embed, context);
