@@ -49,8 +49,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 // Cuts and embeds documents and gathers what the file will hold.
 class Builder {
  public:
-  Builder(const Embedder& model, const LibraryOptions& options)
-      : model_(model), options_(options), pool_(options.thread_count) {
+  Builder(const Embedder& model, const LibraryOptions& options) : model_(model), pool_(options.thread_count) {
     embed_options_.normalize = true;
     embed_options_.prompt = prompt_named(model, {"document", "passage", "corpus"});
     size_t tokens_max = options.chunk_tokens_max;
@@ -207,7 +206,6 @@ class Builder {
   }
 
   const Embedder& model_;
-  const LibraryOptions& options_;
   base::ThreadPool pool_;
   EmbedOptions embed_options_;
   std::unique_ptr<Embedder> substitute_;  // whose tokenizer cuts passages, where the model has none at hand
