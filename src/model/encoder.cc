@@ -174,6 +174,21 @@ void PostNormLayer::operator()(tensor::Matrix& x, const tensor::Sequences& seque
   output_norm(x, context);
 }
 
+PostNormLayer read_post_norm_layer(const Parameters& p, const PostNormNames& names, size_t hidden, size_t inner,
+                                   double epsilon, tensor::Activation activation) {
+  return {{p.linear(names.query, hidden, hidden), p.linear(names.key, hidden, hidden),
+           p.linear(names.value, hidden, hidden), p.linear(names.attention_output, hidden, hidden)},
+          p.layer_norm(names.attention_norm, hidden, epsilon),
+          {p.linear(names.in, inner, hidden), p.linear(names.out, hidden, inner), activation},
+          p.layer_norm(names.output_norm, hidden, epsilon)};
+}
+
+tensor::Matrix fused_attention(const tensor::Matrix& qkv, const tensor::Sequences& sequences,
+                               const tensor::AttentionOptions& options, tensor::Context& context) {
+  const size_t width = options.heads * options.head_dim;
+  return tensor::attention(sequences, columns(qkv), columns(qkv, width), columns(qkv, 2 * width), options, context);
+}
+
 tensor::AttentionOptions plain_attention(size_t heads, size_t head_dim) {
   tensor::AttentionOptions options;
   options.heads = options.kv_heads = heads;

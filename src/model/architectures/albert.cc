@@ -6,6 +6,9 @@
 namespace sextant::model {
 namespace {
 
+constexpr PostNormNames kNames = {"attention.query",     "attention.key", "attention.value", "attention.dense",
+                                  "attention.LayerNorm", "ffn",           "ffn_output",      "full_layer_layer_norm"};
+
 class Albert : public Encoder {
  public:
   Albert(const Config& config, const Parameters& all) {
@@ -35,14 +38,7 @@ class Albert : public Encoder {
     for (size_t g = 0; g < groups; ++g) {
       for (size_t i = 0; i < layers_per_group; ++i) {
         Parameters l = p.in(fmt::format("encoder.albert_layer_groups.{}.albert_layers.{}", g, i));
-        groups_[g].push_back(
-            {{l.linear("attention.query", hidden_size, hidden_size),
-              l.linear("attention.key", hidden_size, hidden_size),
-              l.linear("attention.value", hidden_size, hidden_size),
-              l.linear("attention.dense", hidden_size, hidden_size)},
-             l.layer_norm("attention.LayerNorm", hidden_size, epsilon),
-             {l.linear("ffn", inner, hidden_size), l.linear("ffn_output", hidden_size, inner), activation},
-             l.layer_norm("full_layer_layer_norm", hidden_size, epsilon)});
+        groups_[g].push_back(read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation));
       }
     }
     if (p.has("pooler.weight")) pooler = Pooler{p.linear("pooler", hidden_size, hidden_size)};

@@ -66,6 +66,17 @@ struct PostNormLayer {
                   tensor::Context& context) const;
 };
 
+// What an architecture calls the parts of a PostNormLayer.
+struct PostNormNames {
+  const char *query, *key, *value, *attention_output, *attention_norm, *in, *out, *output_norm;
+};
+PostNormLayer read_post_norm_layer(const Parameters& parameters, const PostNormNames& names, size_t hidden,
+                                   size_t inner, double epsilon, tensor::Activation activation);
+
+// Attention where query, key and value lie side by side in one matrix, each as wide as all heads.
+tensor::Matrix fused_attention(const tensor::Matrix& qkv, const tensor::Sequences& sequences,
+                               const tensor::AttentionOptions& options, tensor::Context& context);
+
 // A normalised copy of x, which goes on unnormalised beside it; a plain copy where there is no norm.
 template <class Norm>
 tensor::Matrix normed(const Norm& norm, const tensor::Matrix& x, tensor::Context& context) {

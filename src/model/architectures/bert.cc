@@ -10,6 +10,10 @@
 namespace sextant::model {
 namespace {
 
+constexpr PostNormNames kNames = {
+    "attention.self.query",       "attention.self.key", "attention.self.value", "attention.output.dense",
+    "attention.output.LayerNorm", "intermediate.dense", "output.dense",         "output.LayerNorm"};
+
 class Bert : public Encoder {
  public:
   Bert(const Config& config, const Parameters& all) {
@@ -49,14 +53,7 @@ class Bert : public Encoder {
     if (width != hidden_size) projection_ = p.linear("embeddings_project", hidden_size, width);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
-      layers_.push_back({{l.linear("attention.self.query", hidden_size, hidden_size),
-                          l.linear("attention.self.key", hidden_size, hidden_size),
-                          l.linear("attention.self.value", hidden_size, hidden_size),
-                          l.linear("attention.output.dense", hidden_size, hidden_size)},
-                         l.layer_norm("attention.output.LayerNorm", hidden_size, epsilon),
-                         {l.linear("intermediate.dense", inner, hidden_size),
-                          l.linear("output.dense", hidden_size, inner), activation},
-                         l.layer_norm("output.LayerNorm", hidden_size, epsilon)});
+      layers_.push_back(read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation));
     }
     if (p.has("pooler.dense.weight")) pooler = Pooler{p.linear("pooler.dense", hidden_size, hidden_size)};
   }

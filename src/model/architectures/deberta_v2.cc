@@ -11,6 +11,15 @@
 namespace sextant::model {
 namespace {
 
+constexpr PostNormNames kNames = {"attention.self.query_proj",
+                                  "attention.self.key_proj",
+                                  "attention.self.value_proj",
+                                  "attention.output.dense",
+                                  "attention.output.LayerNorm",
+                                  "intermediate.dense",
+                                  "output.dense",
+                                  "output.LayerNorm"};
+
 struct Layer {
   PostNormLayer base;
   tensor::Linear position_query, position_key;  // where they are not those of the content
@@ -80,14 +89,7 @@ class DebertaV2 : public Encoder {
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
       Layer layer;
-      layer.base = {{l.linear("attention.self.query_proj", hidden_size, hidden_size),
-                     l.linear("attention.self.key_proj", hidden_size, hidden_size),
-                     l.linear("attention.self.value_proj", hidden_size, hidden_size),
-                     l.linear("attention.output.dense", hidden_size, hidden_size)},
-                    l.layer_norm("attention.output.LayerNorm", hidden_size, epsilon),
-                    {l.linear("intermediate.dense", inner, hidden_size), l.linear("output.dense", hidden_size, inner),
-                     activation},
-                    l.layer_norm("output.LayerNorm", hidden_size, epsilon)};
+      layer.base = read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation);
       if (!shared && content_to_position_) {
         layer.position_key = l.linear("attention.self.pos_key_proj", hidden_size, hidden_size);
       }

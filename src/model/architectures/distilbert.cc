@@ -6,6 +6,9 @@
 namespace sextant::model {
 namespace {
 
+constexpr PostNormNames kNames = {"attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+                                  "sa_layer_norm",   "ffn.lin1",        "ffn.lin2",        "output_layer_norm"};
+
 constexpr double kEpsilon = 1e-12;  // its config has no key for it
 
 class DistilBert : public Encoder {
@@ -27,14 +30,7 @@ class DistilBert : public Encoder {
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, kEpsilon);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("transformer.layer.{}", i));
-      layers_.push_back(
-          {{l.linear("attention.q_lin", hidden_size, hidden_size),
-            l.linear("attention.k_lin", hidden_size, hidden_size),
-            l.linear("attention.v_lin", hidden_size, hidden_size),
-            l.linear("attention.out_lin", hidden_size, hidden_size)},
-           l.layer_norm("sa_layer_norm", hidden_size, kEpsilon),
-           {l.linear("ffn.lin1", inner, hidden_size), l.linear("ffn.lin2", hidden_size, inner), activation},
-           l.layer_norm("output_layer_norm", hidden_size, kEpsilon)});
+      layers_.push_back(read_post_norm_layer(l, kNames, hidden_size, inner, kEpsilon, activation));
     }
   }
 

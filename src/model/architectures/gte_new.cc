@@ -91,9 +91,7 @@ class GteNew : public Encoder {
     for (const Layer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(x, context);
       rotary_(qkv, 0, 2 * options_.heads, options_.head_dim, sequences, context);
-      tensor::Matrix attended = tensor::attention(sequences, columns(qkv), columns(qkv, hidden_size),
-                                                  columns(qkv, 2 * hidden_size), options_, context);
-      tensor::add(x, layer.attention_output(attended, context), context);
+      tensor::add(x, layer.attention_output(fused_attention(qkv, sequences, options_, context), context), context);
       layer.attention_norm(x, context);
       tensor::Matrix inner = tensor::gated(layer.gated(x, context), activation_, tensor::GateHalf::second, context);
       tensor::add(x, layer.down(inner, context), context);

@@ -67,9 +67,7 @@ class ModernBert : public Encoder {
       tensor::Matrix qkv = layer.qkv(normed(layer.attention_norm, x, context), context);
       const tensor::Rotary& rotary = layer.global ? global_rotary_ : local_rotary_;
       rotary(qkv, 0, 2 * global_.heads, global_.head_dim, sequences, context);
-      tensor::Matrix attended =
-          tensor::attention(sequences, columns(qkv), columns(qkv, hidden_size), columns(qkv, 2 * hidden_size),
-                            layer.global ? global_ : local_, context);
+      tensor::Matrix attended = fused_attention(qkv, sequences, layer.global ? global_ : local_, context);
       tensor::add(x, layer.attention_output(attended, context), context);
       tensor::Matrix inner = tensor::gated(layer.gated(normed(layer.feed_forward_norm, x, context), context),
                                            activation_, tensor::GateHalf::first, context);

@@ -6,6 +6,9 @@
 namespace sextant::model {
 namespace {
 
+constexpr PostNormNames kNames = {"attention.attn.q",    "attention.attn.k",   "attention.attn.v", "attention.attn.o",
+                                  "attention.LayerNorm", "intermediate.dense", "output.dense",     "output.LayerNorm"};
+
 constexpr TokenId kPadId = 1;
 constexpr size_t kDistanceMax = 128;
 
@@ -33,14 +36,7 @@ class MpNet : public Encoder {
     distances_ = p.get("encoder.relative_attention_bias.weight", {bucket_count_, heads});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
-      layers_.push_back({{l.linear("attention.attn.q", hidden_size, hidden_size),
-                          l.linear("attention.attn.k", hidden_size, hidden_size),
-                          l.linear("attention.attn.v", hidden_size, hidden_size),
-                          l.linear("attention.attn.o", hidden_size, hidden_size)},
-                         l.layer_norm("attention.LayerNorm", hidden_size, epsilon),
-                         {l.linear("intermediate.dense", inner, hidden_size),
-                          l.linear("output.dense", hidden_size, inner), activation},
-                         l.layer_norm("output.LayerNorm", hidden_size, epsilon)});
+      layers_.push_back(read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation));
     }
     if (p.has("pooler.dense.weight")) pooler = Pooler{p.linear("pooler.dense", hidden_size, hidden_size)};
   }

@@ -81,9 +81,7 @@ class NomicBert : public Encoder {
     for (const Layer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(x, context);
       turn(qkv, sequences, context);
-      tensor::Matrix attended = tensor::attention(sequences, columns(qkv), columns(qkv, hidden_size),
-                                                  columns(qkv, 2 * hidden_size), options_, context);
-      tensor::add(x, layer.attention_output(attended, context), context);
+      tensor::add(x, layer.attention_output(fused_attention(qkv, sequences, options_, context), context), context);
       layer.attention_norm(x, context);
       tensor::Matrix inner = layer.gate(x, context);
       tensor::activate(activation_, inner.values());
