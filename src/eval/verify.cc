@@ -9,7 +9,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <stdexcept>
 
 #include "base/files.h"
@@ -324,22 +323,19 @@ class Verifier {
       return report(file, comparison, kScoreTolerance);
     }
     const Json json = read_json(folder_ / "inputs.json");
-    std::set<TokenId> structural;
-    for (const auto& [key, id] : json.at("special_token_ids").items()) structural.insert(id.get<TokenId>());
+    std::vector<TokenId> structural;
+    for (const auto& [key, id] : json.at("special_token_ids").items()) structural.push_back(id.get<TokenId>());
     auto lexical = [&](size_t s) {
-      std::map<TokenId, float> best;
-      for (size_t i = sequences.begin(s); i < sequences.begin(s) + sequences.length(s); ++i) {
-        const TokenId id = inputs().batch.ids[i];
-        const float weight = weights.row(i)[0];
-        if (weight > 0 && structural.count(id) == 0) best[id] = std::max(best[id], weight);
-      }
-      return best;
+      const std::span ids(inputs().batch.ids);
+      return model::M3Heads::lexical_weights(ids.subspan(sequences.begin(s), sequences.length(s)), weights,
+                                             sequences.begin(s), structural);
     };
     if (name == "sparse_embedding") {
       tensor::Matrix dense(sequences.count(), transformer_->encoder().vocabulary_size);
       std::fill(dense.values().begin(), dense.values().end(), 0.0f);
       for (size_t s = 0; s < sequences.count(); ++s) {
-        for (const auto& [id, weight] : lexical(s)) dense.row(s)[id] = weight;
+        const SparseVector ours = lexical(s);
+        for (size_t t = 0; t < ours.ids.size(); ++t) dense.row(s)[ours.ids[t]] = ours.weights[t];
       }
       return compare_rows(file, dense, kScoreTolerance, false);
     }
@@ -347,12 +343,7 @@ class Verifier {
       const Json recorded = read_json(folder_ / file);
       Comparison comparison;
       for (size_t s = 0; s < sequences.count(); ++s) {
-        const auto ours = lexical(s);
-        if (recorded.at(s).size() != ours.size()) throw Error(ErrorCode::corrupted, "other tokens have weights");
-        for (const auto& [id, weight] : ours) {
-          const auto theirs = recorded.at(s).at(std::to_string(id)).get<float>();
-          comparison.add(&weight, &theirs, 1);
-        }
+        compare_sparse(comparison, lexical(s), recorded.at(s));
         ++comparison.rows;
       }
       return report(file, comparison, kScoreTolerance);
@@ -374,6 +365,15 @@ class Verifier {
     }
     if (name.starts_with("colbert_score_q")) return verify_late_interaction(file, name, tokens);
     throw Error(ErrorCode::unsupported, "no known kind of recording");
+  }
+
+  // Weights beside a recorded {id: weight}, which must have the same ids.
+  static void compare_sparse(Comparison& comparison, const SparseVector& ours, const Json& recorded) {
+    if (recorded.size() != ours.ids.size()) throw Error(ErrorCode::corrupted, "other tokens have weights");
+    for (size_t t = 0; t < ours.ids.size(); ++t) {
+      const auto theirs = recorded.at(std::to_string(ours.ids[t])).get<float>();
+      comparison.add(&ours.weights[t], &theirs, 1);
+    }
   }
 
   // colbert_score_qQ_pP1_P2...: the mean over the query's tokens of their best match in each passage.
@@ -500,13 +500,7 @@ class Verifier {
       const Json recorded = read_json(folder_ / file);
       Comparison comparison;
       for (size_t i = 0; i < texts.texts.size(); ++i) {
-        if (recorded.at(i).size() != outputs.sparse[i].ids.size()) {
-          throw Error(ErrorCode::corrupted, fmt::format("text {} has weights for other tokens", i));
-        }
-        for (size_t t = 0; t < outputs.sparse[i].ids.size(); ++t) {
-          const auto theirs = recorded.at(i).at(std::to_string(outputs.sparse[i].ids[t])).get<float>();
-          comparison.add(&outputs.sparse[i].weights[t], &theirs, 1);
-        }
+        compare_sparse(comparison, outputs.sparse[i], recorded.at(i));
       }
       return report(file, comparison, kScoreTolerance);
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 
 #include "simd/kernels.h"
 
@@ -147,6 +148,22 @@ tensor::Matrix M3Heads::token_weights(const tensor::Matrix& hidden, tensor::Cont
   tensor::Matrix weights = sparse(hidden, context);
   tensor::activate(tensor::Activation::relu, weights.values());
   return weights;
+}
+
+SparseVector M3Heads::lexical_weights(std::span<const TokenId> ids, const tensor::Matrix& weights, size_t first,
+                                      std::span<const TokenId> structural) {
+  std::map<TokenId, float> best;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const float weight = weights.row(first + i)[0];
+    if (weight <= 0 || std::find(structural.begin(), structural.end(), ids[i]) != structural.end()) continue;
+    best[ids[i]] = std::max(best[ids[i]], weight);
+  }
+  SparseVector sparse;
+  for (const auto& [id, weight] : best) {
+    sparse.ids.push_back(id);
+    sparse.weights.push_back(weight);
+  }
+  return sparse;
 }
 
 tensor::Matrix M3Heads::token_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,

@@ -9,6 +9,7 @@
 
 #include "model/encoder.h"
 #include "model/pooling.h"
+#include "sextant/embed.h"
 
 namespace sextant::model {
 
@@ -64,6 +65,10 @@ struct M3Heads {
   static std::optional<M3Heads> load(const std::filesystem::path& folder, size_t hidden_size);
   // relu of a linear map: a weight for each token, [rows, 1].
   tensor::Matrix token_weights(const tensor::Matrix& hidden, tensor::Context& context) const;
+  // The largest weight of each token id of one sequence whose rows of WEIGHTS begin at FIRST; weights of 0 and the ids
+  // of STRUCTURAL (cls, eos, pad, unk) are left out.
+  static SparseVector lexical_weights(std::span<const TokenId> ids, const tensor::Matrix& weights, size_t first,
+                                      std::span<const TokenId> structural);
   // Unit vectors of all tokens but each sequence's first: [rows - sequences that have any, dim].
   tensor::Matrix token_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
                                tensor::Context& context) const;

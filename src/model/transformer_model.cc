@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "base/files.h"
@@ -174,22 +173,6 @@ void TransformerModel::for_packs(const std::vector<Item>& items, Use use) const 
   }
 }
 
-SparseVector TransformerModel::lexical_weights(std::span<const TokenId> ids, const tensor::Matrix& weights,
-                                               size_t first) const {
-  std::map<TokenId, float> best;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const float weight = weights.row(first + i)[0];
-    const bool structural = std::find(structural_ids_.begin(), structural_ids_.end(), ids[i]) != structural_ids_.end();
-    if (weight > 0 && !structural) best[ids[i]] = std::max(best[ids[i]], weight);
-  }
-  SparseVector sparse;
-  for (const auto& [id, weight] : best) {
-    sparse.ids.push_back(id);
-    sparse.weights.push_back(weight);
-  }
-  return sparse;
-}
-
 OutputSet TransformerModel::outputs() const {
   OutputSet set;
   set.dense = !splade_;
@@ -263,7 +246,8 @@ void TransformerModel::embed_outputs(std::span<const std::string_view> texts, co
     } else if (wanted.sparse) {
       const tensor::Matrix weights = m3_heads_->token_weights(hidden, context);
       for (size_t s = 0; s < sequences.count(); ++s) {
-        out.sparse[first + s] = lexical_weights(items[first + s].ids, weights, sequences.begin(s));
+        out.sparse[first + s] =
+            M3Heads::lexical_weights(items[first + s].ids, weights, sequences.begin(s), structural_ids_);
       }
     }
     if (wanted.multi) {

@@ -96,7 +96,6 @@ class TransformerModel : public Embedder {
   // Calls use(first item, hidden states, sequences) for packs of items, in order.
   template <class Use>
   void for_packs(const std::vector<Item>& items, Use use) const;
-  SparseVector lexical_weights(std::span<const TokenId> ids, const tensor::Matrix& weights, size_t first) const;
 
   std::filesystem::path folder_, encoder_folder_;
   std::string name_;
