@@ -107,7 +107,8 @@ class Embedder {
                              Outputs& out, EmbedReport* report = nullptr) const;
   // The last hidden state of each token, in its context: one word in two sentences gets two vectors. Throws unsupported
   // where a model has no hidden states.
-  virtual TokenVectors embed_tokens(std::string_view text, const EmbedOptions& options = {}) const;
+  virtual TokenVectors embed_tokens(std::string_view text, const EmbedOptions& options = {},
+                                    EmbedReport* report = nullptr) const;
 
   virtual Explanation explain(std::string_view text, const EmbedOptions& options = {}) const = 0;
 

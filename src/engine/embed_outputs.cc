@@ -89,7 +89,11 @@ class Stream {
       report_.token_count += report.token_count;
       report_.unknown_count += report.unknown_count;
       report_.empty_count += report.empty.size();
-      for (const auto& cut : report.truncated) note_truncation(slice * kSliceItems + cut.item, cut.tokens_dropped);
+      for (const auto& cut : report.truncated) {
+        const size_t at = slice * kSliceItems + cut.item;
+        note_truncation(report_, options_.on_overflow, batch_[at].name, first + at, cut.tokens_dropped,
+                        options_.embed.max_length > 0 ? options_.embed.max_length : model_.max_length());
+      }
     }
     for (const std::string& line : lines) out_.write(line);
     report_.item_count += batch_.size();
@@ -106,7 +110,11 @@ class Stream {
       std::string& line = lines[i];
       line = fmt::format("{{\"index\": {}", first + i);
       const size_t at = i - begin;
-      if (options_.tokens) append_tokens(line, model_.embed_tokens(texts[at], options_.embed));
+      if (options_.tokens) {
+        EmbedReport one;
+        append_tokens(line, model_.embed_tokens(texts[at], options_.embed, &one));
+        add_report(report, one, at);
+      }
       if (!options_.tokens && options_.wanted.dense) {
         line += ", \"embedding\": ";
         append_row(line, std::span(outputs.dense).subspan(at * dim_, dim_));
@@ -131,19 +139,12 @@ class Stream {
     }
   }
 
-  void note_truncation(size_t at, size_t tokens_dropped) {
-    const uint64_t item = report_.item_count + at;
-    if (options_.on_overflow == OnOverflow::error) {
-      throw Error(
-          ErrorCode::invalid_argument,
-          fmt::format("{} (item {}) has {} tokens more than the limit; shorten it, or choose --on-overflow truncate",
-                      batch_[at].name, item, tokens_dropped));
-    }
-    ++report_.truncated_count;
-    report_.tokens_dropped += tokens_dropped;
-    if (report_.truncated.size() < kTruncationsNamedMax) {
-      report_.truncated.push_back({batch_[at].name, item, tokens_dropped});
-    }
+  // The report of a single text, the slice's AT-th.
+  static void add_report(EmbedReport& slice, const EmbedReport& one, size_t at) {
+    slice.token_count += one.token_count;
+    slice.unknown_count += one.unknown_count;
+    if (!one.empty.empty()) slice.empty.push_back(at);
+    for (const auto& cut : one.truncated) slice.truncated.push_back({at, cut.tokens_dropped});
   }
 
   const Embedder& model_;
@@ -190,14 +191,7 @@ EmbedStreamReport embed_outputs(const Embedder& model, TextSource& source, const
     throw Error(ErrorCode::invalid_argument, "--on-overflow chunk is for dense vectors alone");
   }
   Stream stream(model, options);
-  if (progress) progress->begin("embedding", "texts", source.expected_count());
-  uint64_t done = 0;
-  SourceItem item;
-  while (source.next(item)) {
-    stream.add(std::move(item));
-    if (progress) progress->report(++done);
-  }
-  if (progress) progress->end();
+  for_each_item(source, progress, [&](SourceItem&& item) { stream.add(std::move(item)); });
   EmbedStreamReport report = stream.finish();
   report.skipped = source.skipped();
   return report;

@@ -253,8 +253,10 @@ class Stream {
       report_.token_count += report.token_count;
       report_.unknown_count += report.unknown_count;
       report_.empty_count += report.empty.size();
-      for (const auto& truncation : report.truncated)
-        note_truncation(batch_[slice * slice_rows_ + truncation.item], truncation.tokens_dropped);
+      for (const auto& truncation : report.truncated) {
+        const Row& row = batch_[slice * slice_rows_ + truncation.item];
+        note_truncation(report_, options_.on_overflow, row.name, row.item, truncation.tokens_dropped, tokens_max_);
+      }
     }
     std::vector<uint64_t> items;
     for (const Row& row : batch_) items.push_back(row.item);
@@ -269,20 +271,6 @@ class Stream {
     report_.row_count += batch_.size();
     batch_.clear();
     batch_bytes_ = 0;
-  }
-
-  void note_truncation(const Row& row, size_t tokens_dropped) {
-    if (options_.on_overflow == OnOverflow::error) {
-      throw Error(
-          ErrorCode::invalid_argument,
-          fmt::format("{} (item {}) has {} tokens more than the limit{}; shorten it, or choose --on-overflow "
-                      "truncate or chunk",
-                      row.name, row.item, tokens_dropped, tokens_max_ ? fmt::format(" of {}", tokens_max_) : ""));
-    }
-    ++report_.truncated_count;
-    report_.tokens_dropped += tokens_dropped;
-    if (report_.truncated.size() < kTruncationsNamedMax)
-      report_.truncated.push_back({row.name, row.item, tokens_dropped});
   }
 
   void write(std::span<const uint64_t> items, std::span<const float> vectors, const Ranges* ranges) {
@@ -341,17 +329,23 @@ OnOverflow parse_on_overflow(std::string_view name) {
               fmt::format("on-overflow '{}' is unknown; expected truncate, error or chunk", name));
 }
 
+void note_truncation(EmbedStreamReport& report, OnOverflow on_overflow, const std::string& name, uint64_t item,
+                     uint64_t tokens_dropped, size_t tokens_max) {
+  if (on_overflow == OnOverflow::error) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{} (item {}) has {} tokens more than the limit{}; shorten it, or choose another --on-overflow",
+                    name, item, tokens_dropped, tokens_max > 0 ? fmt::format(" of {}", tokens_max) : ""));
+  }
+  ++report.truncated_count;
+  report.tokens_dropped += tokens_dropped;
+  if (report.truncated.size() < kTruncationsNamedMax) report.truncated.push_back({name, item, tokens_dropped});
+}
+
 EmbedStreamReport embed_stream(const Embedder& model, TextSource& source, const EmbedStreamOptions& options,
                                base::Progress* progress) {
   Stream stream(model, options);
-  if (progress) progress->begin("embedding", "texts", source.expected_count());
-  uint64_t done = 0;
-  SourceItem item;
-  while (source.next(item)) {
-    stream.add(std::move(item));
-    if (progress) progress->report(++done);
-  }
-  if (progress) progress->end();
+  for_each_item(source, progress, [&](SourceItem&& item) { stream.add(std::move(item)); });
   EmbedStreamReport report = stream.finish(progress);
   report.skipped = source.skipped();
   return report;

@@ -58,6 +58,11 @@ struct EmbedStreamReport {
 
 inline constexpr size_t kTruncationsNamedMax = 1000;
 
+// Counts and names one truncation; under OnOverflow::error throws invalid_argument instead. TOKENS_MAX, where known, is
+// named in it.
+void note_truncation(EmbedStreamReport& report, OnOverflow on_overflow, const std::string& name, uint64_t item,
+                     uint64_t tokens_dropped, size_t tokens_max);
+
 EmbedStreamReport embed_stream(const Embedder& model, TextSource& source, const EmbedStreamOptions& options,
                                base::Progress* progress = nullptr);
 

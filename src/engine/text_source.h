@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "io/documents.h"
 
 namespace sextant::engine {
@@ -33,6 +34,19 @@ struct SourceOptions {
   std::string field = {};               // of JSON lines; "text" where it is empty
   std::string column = {};  // of CSV and TSV, by name or number; "text", else the only one, where it is empty
 };
+
+// Every item of SOURCE to ADD, with a bar over them.
+template <class Add>
+void for_each_item(TextSource& source, base::Progress* progress, Add add) {
+  if (progress) progress->begin("embedding", "texts", source.expected_count());
+  uint64_t done = 0;
+  SourceItem item;
+  while (source.next(item)) {
+    add(std::move(item));
+    if (progress) progress->report(++done);
+  }
+  if (progress) progress->end();
+}
 
 // A folder gives its documents (.txt .md .html), a .md or .html file one document, .jsonl and .ndjson a field of each
 // object, .csv and .tsv a column, anything else its lines; each may be zstd-compressed as .zst. FIELD or COLUMN decide

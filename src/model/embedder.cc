@@ -52,7 +52,7 @@ void Embedder::embed_outputs(std::span<const std::string_view> texts, const Embe
   embed(texts, options, out.dense, report);
 }
 
-TokenVectors Embedder::embed_tokens(std::string_view, const EmbedOptions&) const {
+TokenVectors Embedder::embed_tokens(std::string_view, const EmbedOptions&, EmbedReport*) const {
   throw Error(ErrorCode::unsupported, fmt::format("model {} has no hidden states of single tokens", name()));
 }
 

@@ -113,6 +113,14 @@ TransformerModel::Item TransformerModel::prepare(std::string_view text, const Em
   return item;
 }
 
+void TransformerModel::note(const Item& item, size_t index, EmbedReport* report) {
+  if (report == nullptr) return;
+  report->token_count += item.ids.size();
+  report->unknown_count += item.unknown_count;
+  if (item.ids.size() <= item.skipped) report->empty.push_back(index);
+  if (item.tokens_dropped > 0) report->truncated.push_back({index, item.tokens_dropped});
+}
+
 std::vector<TokenId> TransformerModel::token_ids(std::string_view text, const EmbedOptions& options) const {
   return prepare(text, options).ids;
 }
@@ -208,12 +216,7 @@ void TransformerModel::embed_outputs(std::span<const std::string_view> texts, co
   std::vector<Item> items;
   for (size_t i = 0; i < texts.size(); ++i) {
     items.push_back(prepare(texts[i], options));
-    const Item& item = items.back();
-    if (report == nullptr) continue;
-    report->token_count += item.ids.size();
-    report->unknown_count += item.unknown_count;
-    if (item.ids.size() <= item.skipped) report->empty.push_back(i);
-    if (item.tokens_dropped > 0) report->truncated.push_back({i, item.tokens_dropped});
+    note(items.back(), i, report);
   }
   out.dense.assign(wanted.dense ? texts.size() * dim : 0, 0.0f);
   out.sparse.assign(wanted.sparse ? texts.size() : 0, {});
@@ -269,8 +272,10 @@ void TransformerModel::embed_outputs(std::span<const std::string_view> texts, co
   });
 }
 
-TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOptions& options) const {
+TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOptions& options,
+                                            EmbedReport* report) const {
   const Item item = prepare(text, options);
+  note(item, 0, report);
   TokenBatch batch;
   batch.ids = item.ids;
   batch.sequences.append(item.ids.size());
@@ -303,7 +308,7 @@ TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOp
 }
 
 Explanation TransformerModel::explain(std::string_view text, const EmbedOptions& options) const {
-  const TokenVectors tokens = embed_tokens(text, options);
+  const TokenVectors tokens = embed_tokens(text, options, nullptr);
   const Item item = prepare(text, options);
   Explanation explanation;
   const std::string& prompt = prompt_of(options);

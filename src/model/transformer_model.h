@@ -50,7 +50,8 @@ class TransformerModel : public Embedder {
   OutputSet outputs() const override;
   void embed_outputs(std::span<const std::string_view> texts, const EmbedOptions& options, OutputSet wanted,
                      Outputs& out, EmbedReport* report) const override;
-  TokenVectors embed_tokens(std::string_view text, const EmbedOptions& options) const override;
+  TokenVectors embed_tokens(std::string_view text, const EmbedOptions& options,
+                            EmbedReport* report = nullptr) const override;
   Explanation explain(std::string_view text, const EmbedOptions& options) const override;
   size_t dim() const override { return dim_; }
   size_t max_length() const override { return max_length_; }
@@ -92,6 +93,7 @@ class TransformerModel : public Embedder {
     return options.prompt.empty() && options.use_default_prompt ? default_prompt_ : options.prompt;
   }
   size_t limit_of(const EmbedOptions& options) const;
+  static void note(const Item& item, size_t index, EmbedReport* report);
   size_t prompt_token_count(const std::string& prompt) const;
   // Calls use(first item, hidden states, sequences) for packs of items, in order.
   template <class Use>

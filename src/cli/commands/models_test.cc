@@ -107,6 +107,19 @@ TEST(ModelCommands, AWordHasAVectorInEachSentence) {
   EXPECT_NE(first, second);
 }
 
+TEST(ModelCommands, TokensThatDoNotFitAreNamedInEveryFormOfOutput) {
+  for (const char* form : {"--tokens", "--outputs=dense,sparse"}) {
+    Outcome cut = run_sextant(
+        {"embed", form, "one two three four five six", "--max-length", "4", "--model", golden("e2e-bge-m3")});
+    EXPECT_EQ(cut.status, 0) << cut.err;
+    EXPECT_THAT(cut.err, HasSubstr("1 of 1 items were truncated")) << form;
+    Outcome refused = run_sextant({"embed", form, "one two three four five six", "--max-length", "4", "--on-overflow",
+                                   "error", "--model", golden("e2e-bge-m3")});
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.err, HasSubstr("more than the limit of 4")) << form;
+  }
+}
+
 TEST(ModelCommands, TokenIdsGiveHiddenStatesAndVectors) {
   base::TemporaryFolder folder;
   const std::string hidden = folder.path() / "h.npy";
