@@ -1,18 +1,46 @@
 #include "tensor/kernels.h"
 
-#include "simd/kernels.h"
+#include <array>
 
 namespace sextant::tensor {
+namespace {
 
-const Kernels& kernels_for(simd::Tier tier) {
+void fill_tier(Kernels& kernels, simd::Tier tier) {
   switch (tier) {
     case simd::Tier::scalar:
-      return kScalarKernels;
+      return fill_scalar(kernels);
+#if defined(__x86_64__)
     case simd::Tier::avx2:
-      return kAvx2Kernels;
+      return fill_avx2(kernels);
+    case simd::Tier::avx512:
+      return fill_avx512(kernels);
+    case simd::Tier::avx512_vnni:
+      return fill_avx512_vnni(kernels);
+    case simd::Tier::avx512_bf16:
+      return fill_avx512_bf16(kernels);
+    case simd::Tier::amx:
+      return fill_amx(kernels);
+#else
     default:
-      return kAvx512Kernels;
+      return;
+#endif
   }
+}
+
+}  // namespace
+
+const Kernels& kernels_for(simd::Tier tier) {
+  // Tiers past the machine's best stay empty: even filling their tables takes their instructions.
+  static const std::array<Kernels, simd::kTierCount> kTables = [] {
+    std::array<Kernels, simd::kTierCount> tables{};
+    for (int t = 0; t < simd::kTierCount && simd::is_available(static_cast<simd::Tier>(t)); ++t) {
+      Kernels& kernels = tables[static_cast<size_t>(t)];
+      for (int lower = 0; lower <= t; ++lower) fill_tier(kernels, static_cast<simd::Tier>(lower));
+      kernels.tier = static_cast<simd::Tier>(t);
+    }
+    return tables;
+  }();
+  return kTables[static_cast<size_t>(tier)];
 }
 
 const Kernels& kernels() {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/kernel_table.h"
 #include "tensor/matrix.h"
 
 namespace sextant::tensor {
@@ -28,16 +29,6 @@ struct Parameter {
   }
 };
 
-enum class Activation {
-  identity,
-  gelu,        // x Phi(x), with erf
-  gelu_tanh,   // its approximation by tanh ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")
-  gelu_quick,  // x sigmoid(1.702 x)
-  relu,
-  silu,  // x sigmoid(x), also called swish
-  tanh,
-  sigmoid,
-};
 // By the names of Hugging Face's configs and of PyTorch's classes, e.g. "gelu_new", "torch.nn.modules.activation.Tanh".
 // Throws unsupported, naming SOURCE, for any other.
 Activation parse_activation(std::string_view name, std::string_view source);

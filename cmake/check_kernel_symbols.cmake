@@ -1,4 +1,4 @@
-# cmake -DNM=nm -DOBJECTS=a.o,b.o -P check_symbols.cmake: fails when a kernel object defines a symbol that the linker may
+# cmake -DNM=nm -DOBJECTS=a.o,b.o -P check_kernel_symbols.cmake: fails when a kernel object defines a symbol that the linker may
 # share with other files (W weak, V weak object, u unique). Such a copy would hold instructions that not every machine has.
 string(REPLACE "," ";" objects "${OBJECTS}")
 set(checked 0)
@@ -14,7 +14,7 @@ foreach(object ${objects})
   if(shared)
     message(FATAL_ERROR "${object} defines symbols that other files may end up using:\n${shared}")
   endif()
-  if(NOT symbols MATCHES " T sextant::simd::fill_")
+  if(NOT symbols MATCHES " T sextant::(simd|tensor)::fill_")
     message(FATAL_ERROR "${object} has no fill function: is it a kernel file?")
   endif()
   math(EXPR checked "${checked} + 1")

@@ -1,0 +1,158 @@
+#include "tensor/packing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <vector>
+
+namespace sextant::tensor {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+template <class T>
+std::shared_ptr<T[]> aligned(size_t count) {
+  auto* data = static_cast<T*>(::operator new(std::max<size_t>(1, count) * sizeof(T), std::align_val_t(kAlignment)));
+  return {data, [](T* p) { ::operator delete(p, std::align_val_t(kAlignment)); }};
+}
+
+// Writes column J of a panel, GROUP elements every WIDTH * GROUP.
+template <class T>
+void scatter(const T* column, size_t k, size_t filled, const PanelShape& shape, size_t j, T* panel) {
+  for (size_t p = 0; p < filled; p += shape.group) {
+    T* to = panel + (p * shape.width + j * shape.group);
+    for (size_t g = 0; g < shape.group; ++g) to[g] = p + g < k ? column[p + g] : T{};
+  }
+}
+
+// Rows of W into one panel.
+void pack_rows(std::span<const float* const> rows, size_t k, size_t width, float* panel) {
+  constexpr size_t kRun = 16;  // so that what is read and what is written both stay near
+  for (size_t p0 = 0; p0 < k; p0 += kRun) {
+    const size_t run = std::min(kRun, k - p0);
+    for (size_t j = 0; j < width; ++j) {
+      float* to = panel + p0 * width + j;
+      for (size_t p = 0; p < run; ++p) to[p * width] = j < rows.size() ? rows[j][p0 + p] : 0.0f;
+    }
+  }
+}
+
+}  // namespace
+
+void pack_panels(const float* data, size_t step, size_t column_step, size_t k, size_t columns, size_t width,
+                 float* panels) {
+  constexpr size_t kRun = 16;  // so that what is read and what is written both stay near
+  for (size_t first = 0; first < columns; first += width, panels += k * width) {
+    const size_t filled = std::min(width, columns - first);
+    const float* source = data + first * column_step;
+    if (column_step == 1) {
+      for (size_t p = 0; p < k; ++p) {
+        float* to = panels + p * width;
+        std::memcpy(to, source + p * step, filled * sizeof(float));
+        std::fill(to + filled, to + width, 0.0f);
+      }
+      continue;
+    }
+    for (size_t p0 = 0; p0 < k; p0 += kRun) {
+      const size_t run = std::min(kRun, k - p0);
+      float* to = panels + p0 * width;
+      for (size_t j = 0; j < filled; ++j) {
+        const float* from = source + j * column_step + p0 * step;
+        for (size_t p = 0; p < run; ++p) to[p * width + j] = from[p * step];
+      }
+      for (size_t p = 0; p < run; ++p) std::fill(to + p * width + filled, to + (p + 1) * width, 0.0f);
+    }
+  }
+}
+
+const ProductKernel& product_kernel(const Kernels& kernels, Compute compute) {
+  switch (compute) {
+    case Compute::bfloat16:
+      return kernels.bf16;
+    case Compute::int8:
+      return kernels.i8;
+    default:
+      return kernels.f32;
+  }
+}
+
+size_t element_bytes(Compute compute) {
+  return compute == Compute::float32 ? 4 : compute == Compute::bfloat16 ? 2 : 1;
+}
+
+PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels)
+    : in_(in), compute_(compute) {
+  const PanelShape& shape = product_kernel(kernels, compute).panel;
+  std::vector<const float*> rows;
+  for (const Rows& part : parts) {
+    for (size_t i = 0; i < part.count; ++i) rows.push_back(part.data + i * part.stride);
+  }
+  out_ = rows.size();
+  depth_ = shape.filled(in);
+  const size_t panels = (out_ + shape.width - 1) / shape.width;
+  columns_filled_ = panels * shape.width;
+  const size_t panel_elements = depth_ * shape.width;
+  auto bytes = aligned<std::byte>(panels * panel_elements * element_bytes(compute));
+  std::shared_ptr<float[]> columns;
+  if (compute == Compute::int8) {
+    columns = aligned<float>(2 * columns_filled_);
+    std::fill_n(columns.get(), 2 * columns_filled_, 0.0f);
+  }
+  std::vector<simd::BFloat16> halves(depth_);
+  std::vector<int8_t> codes(depth_);
+  for (size_t panel = 0; panel < panels; ++panel) {
+    const size_t first = panel * shape.width;
+    const size_t filled = std::min(shape.width, out_ - first);
+    std::byte* to = bytes.get() + panel * panel_elements * element_bytes(compute);
+    if (compute == Compute::float32) {
+      pack_rows(std::span(rows).subspan(first, filled), in, shape.width, reinterpret_cast<float*>(to));
+      continue;
+    }
+    if (filled < shape.width) std::memset(to, 0, panel_elements * element_bytes(compute));
+    for (size_t j = 0; j < filled; ++j) {
+      const float* row = rows[first + j];
+      if (compute == Compute::bfloat16) {
+        simd::kernels().f32_to_bf16(row, in, halves.data());
+        scatter(halves.data(), in, depth_, shape, j, reinterpret_cast<simd::BFloat16*>(to));
+        continue;
+      }
+      const float scale = simd::kernels().max_abs_f32(row, in) / 127.0f;
+      simd::kernels().f32_to_i8(row, in, scale > 0 ? 1.0f / scale : 0.0f, codes.data());
+      int32_t sum = 0;
+      for (size_t p = 0; p < in; ++p) sum += codes[p];
+      columns[first + j] = scale;
+      columns[columns_filled_ + first + j] = static_cast<float>(sum);
+      scatter(codes.data(), in, depth_, shape, j, reinterpret_cast<int8_t*>(to));
+    }
+  }
+  panels_ = std::move(bytes);
+  columns_ = std::move(columns);
+}
+
+uint64_t PackedWeights::bytes() const {
+  return columns_filled_ * (depth_ * element_bytes(compute_) + (columns_ ? 2 * sizeof(float) : 0));
+}
+
+void PackedWeights::multiply(const Kernels& kernels, const void* a, size_t a_stride, size_t m, size_t first,
+                             size_t columns, float* c, size_t c_stride, const float* row_scales,
+                             const float* row_offsets) const {
+  Product product{};
+  product.m = m;
+  product.n = columns;
+  product.k = depth_;
+  product.a = a;
+  product.a_stride = a_stride;
+  product.b = panels_.get() + first * depth_ * element_bytes(compute_);
+  product.c = c;
+  product.c_stride = c_stride;
+  product.row_scales = row_scales;
+  product.row_offsets = row_offsets;
+  if (columns_) {
+    product.column_scales = columns_.get() + first;
+    product.column_sums = columns_.get() + columns_filled_ + first;
+  }
+  product_kernel(kernels, compute_).multiply(product);
+}
+
+}  // namespace sextant::tensor

@@ -1,0 +1,65 @@
+// tensor/packing.h: the weights of a linear layer in the form that a kernel reads, packed once.
+//
+// A weight matrix W [out, in] is the right operand B = W^T [in, out] of a product. Sources: Goto & van de Geijn 2008
+// (packed panels); int8 symmetric per output channel, as in ONNX Runtime's dynamic quantisation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "tensor/kernels.h"
+
+namespace sextant::tensor {
+
+// What a product's operands are rounded to. Sums are float32 (int32 for int8) everywhere.
+enum class Compute {
+  float32,   // nothing
+  bfloat16,  // weights and activations to 8 bits of mantissa
+  int8,      // weights to [-127, 127] by output channel, activations to 8 bits by row
+};
+
+const ProductKernel& product_kernel(const Kernels& kernels, Compute compute);
+
+// Bytes of an element of A and B.
+size_t element_bytes(Compute compute);
+
+// A matrix of floats whose rows lie STRIDE floats apart.
+struct Rows {
+  const float* data;
+  size_t count;
+  size_t stride;
+};
+
+// Element (p, j) of B [k, columns] is data[p * step + j * column_step]: into f32 panels of WIDTH columns, of which there
+// are ceil(columns / width), k * width floats each.
+void pack_panels(const float* data, size_t step, size_t column_step, size_t k, size_t columns, size_t width,
+                 float* panels);
+
+class PackedWeights {
+ public:
+  PackedWeights() = default;
+  // The rows of all PARTS, one under another, are W [out, in].
+  PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels);
+
+  size_t in() const { return in_; }
+  size_t out() const { return out_; }
+  size_t depth() const { return depth_; }  // in() filled up: the length of A's rows
+  Compute compute() const { return compute_; }
+  uint64_t bytes() const;
+
+  // C [m, columns] = A [m, depth] times the columns from FIRST on. REQUIRES: FIRST is a multiple of the panel's width.
+  // row_scales and row_offsets for int8 alone.
+  void multiply(const Kernels& kernels, const void* a, size_t a_stride, size_t m, size_t first, size_t columns,
+                float* c, size_t c_stride, const float* row_scales = nullptr,
+                const float* row_offsets = nullptr) const;
+
+ private:
+  size_t in_ = 0, out_ = 0, depth_ = 0;
+  Compute compute_ = Compute::float32;
+  std::shared_ptr<const std::byte[]> panels_;
+  std::shared_ptr<const float[]> columns_;  // int8: scales, then sums; each filled up to whole panels
+  size_t columns_filled_ = 0;
+};
+
+}  // namespace sextant::tensor
