@@ -23,11 +23,29 @@
 
 namespace sextant {
 
+// What the linear layers of a transformer round their operands to; sums are float32. The less, the faster, at a known
+// price: docs/performance.md.
+enum class Compute {
+  float32,   // nothing: as exact as the reference implementations
+  bfloat16,  // 8 bits of mantissa; cosine to float32 0.9999 or better on the built-in texts
+  int8,      // 8 bits by output channel and by row; 0.999 or better
+  automatic  // the fastest on this machine that keeps its bar, else float32
+};
+// float32, bfloat16, int8, auto.
+std::string_view name(Compute compute);
+// Throws invalid_argument for any other name.
+Compute parse_compute(std::string_view name);
+
+struct LoadOptions {
+  Compute compute = Compute::float32;  // for models that compute at all: static and remote ones do not
+};
+
 struct EmbedOptions {
   size_t dim = 0;                      // keep the first DIM components and normalise again (Matryoshka); 0: all
   std::optional<bool> normalize = {};  // to unit length, or not; unset: as the model's own config says
   size_t max_length = 0;               // tokens, special ones included; 0: the model's own limit
   std::string prompt = {};             // written before each text, as it is
+  size_t threads = 1;                  // 0: all processors; the vectors do not depend on it
   bool use_default_prompt = true;      // where PROMPT is empty and the model's config names a prompt for all texts
 };
 
@@ -91,7 +109,7 @@ class Embedder {
   // "builtin" (the model inside the binary); "openai:MODEL" (docs/remote-models.md); a model in the Hugging Face cache
   // by its name, e.g. "BAAI/bge-m3" (docs/hub.md); or a model folder as it lies on disk: Hugging Face,
   // sentence-transformers or Model2Vec. Throws not_found, corrupted or unsupported, naming the file and field.
-  static std::unique_ptr<Embedder> load(std::string_view name_or_folder);
+  static std::unique_ptr<Embedder> load(std::string_view name_or_folder, const LoadOptions& options = {});
 
   virtual ~Embedder() = default;
 
@@ -112,8 +130,10 @@ class Embedder {
 
   virtual Explanation explain(std::string_view text, const EmbedOptions& options = {}) const = 0;
 
-  // How many texts a call should bring so that nothing is lost to calling.
+  // How many texts a call should bring for each thread so that nothing is lost to calling.
   virtual size_t preferred_batch() const { return 16; }
+  // Whether a call shares its work out over EmbedOptions::threads. Else those who want more threads call from several.
+  virtual bool uses_threads() const { return false; }
   virtual size_t dim() const = 0;
   virtual size_t max_length() const = 0;  // tokens; 0: no limit
   // Throws unsupported or not_found where a model has none at hand: one that runs elsewhere.

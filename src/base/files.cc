@@ -127,6 +127,11 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   size_bytes_ = size_bytes;
 }
 
+void MappedFile::give_up_pages() const {
+  // Advice: where it is refused, the pages stay.
+  if (size_bytes_ > 0) ::madvise(const_cast<void*>(data_), size_bytes_, MADV_DONTNEED);
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_bytes_(std::exchange(other.size_bytes_, 0)) {}
 

@@ -34,6 +34,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_bytes_}; }
   std::string_view text() const { return {static_cast<const char*>(data_), size_bytes_}; }
+  // Takes no more memory for what was read so far; it is read again when it is looked at again.
+  void give_up_pages() const;
 
  private:
   const void* data_ = nullptr;

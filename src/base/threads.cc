@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <memory>
 #include <utility>
 
 namespace sextant::base {
@@ -13,6 +16,15 @@ size_t default_thread_count() {
   if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1u, std::thread::hardware_concurrency());
 }
+
+struct ThreadPool::Loop {
+  const std::function<void(size_t, size_t)>& body;
+  const size_t count;
+  std::atomic<size_t> next = 0;
+  size_t helpers = 0;  // threads inside, its caller aside; guarded by the pool's mutex, as is error
+  std::exception_ptr error = nullptr;
+  std::condition_variable done = {};
+};
 
 ThreadPool::ThreadPool(size_t thread_count) {
   if (thread_count == 0) thread_count = default_thread_count();
@@ -36,56 +48,66 @@ void ThreadPool::parallel_for(size_t count, const std::function<void(size_t, siz
     for (size_t item = 0; item < count; ++item) body(item, 0);
     return;
   }
+  Loop loop{body, count};
+  size_t wanted = 0;
   {
     std::lock_guard lock(mutex_);
-    body_ = &body;
-    next_ = 0;
-    count_ = count;
-    busy_ = workers_.size();
-    error_ = nullptr;
-    ++generation_;
+    loops_.push_back(&loop);
+    wanted = std::min(count - 1, sleeping_);
   }
-  wake_.notify_all();
-  take_items(0);
+  for (size_t i = 0; i < wanted; ++i) wake_.notify_one();
+  take_items(loop, 0);
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_ == 0; });
-  body_ = nullptr;
-  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  loops_.erase(std::find(loops_.begin(), loops_.end(), &loop));
+  loop.done.wait(lock, [&] { return loop.helpers == 0; });
+  if (loop.error) std::rethrow_exception(loop.error);
 }
 
-void ThreadPool::take_items(size_t thread) {
-  while (true) {
-    size_t item = 0;
-    {
-      std::lock_guard lock(mutex_);
-      if (next_ >= count_) return;
-      item = next_++;
-    }
+void ThreadPool::take_items(Loop& loop, size_t thread) {
+  for (size_t item = loop.next++; item < loop.count; item = loop.next++) {
     try {
-      (*body_)(item, thread);
+      loop.body(item, thread);
     } catch (...) {
       std::lock_guard lock(mutex_);
-      if (!error_) error_ = std::current_exception();
-      next_ = count_;
+      if (!loop.error) loop.error = std::current_exception();
+      loop.next = loop.count;
     }
   }
+}
+
+ThreadPool::Loop* ThreadPool::open_loop() {
+  for (Loop* loop : loops_) {
+    if (loop->next < loop->count) return loop;
+  }
+  return nullptr;
 }
 
 void ThreadPool::work(size_t thread) {
-  size_t seen = 0;
-  while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    Loop* loop = open_loop();
+    if (loop == nullptr) {
+      ++sleeping_;
+      wake_.wait(lock);
+      --sleeping_;
+      continue;
     }
-    take_items(thread);
-    {
-      std::lock_guard lock(mutex_);
-      if (--busy_ == 0) done_.notify_one();
-    }
+    ++loop->helpers;
+    lock.unlock();
+    take_items(*loop, thread);
+    lock.lock();
+    if (--loop->helpers == 0) loop->done.notify_one();
   }
+}
+
+ThreadPool& ThreadPool::shared(size_t thread_count) {
+  if (thread_count == 0) thread_count = default_thread_count();
+  static std::mutex mutex;
+  static std::map<size_t, std::unique_ptr<ThreadPool>> pools;
+  std::lock_guard lock(mutex);
+  std::unique_ptr<ThreadPool>& pool = pools[thread_count];
+  if (!pool) pool = std::make_unique<ThreadPool>(thread_count);
+  return *pool;
 }
 
 }  // namespace sextant::base

@@ -238,14 +238,18 @@ class Stream {
 
   void flush() {
     std::vector<float> vectors(batch_.size() * dim_);
-    const size_t slices = (batch_.size() + slice_rows_ - 1) / slice_rows_;
+    // A model that shares out a call's work itself gets all at once.
+    const size_t slice_rows = model_.uses_threads() ? std::max<size_t>(1, batch_.size()) : slice_rows_;
+    const size_t slices = (batch_.size() + slice_rows - 1) / slice_rows;
     std::vector<EmbedReport> reports(slices);
+    EmbedOptions embed = options_.embed;
+    if (model_.uses_threads()) embed.threads = pool_.thread_count();
     pool_.parallel_for(slices, [&](size_t slice, size_t) {
-      size_t begin = slice * slice_rows_;
-      size_t end = std::min(batch_.size(), begin + slice_rows_);
+      size_t begin = slice * slice_rows;
+      size_t end = std::min(batch_.size(), begin + slice_rows);
       std::vector<std::string_view> texts;
       for (size_t i = begin; i < end; ++i) texts.push_back(batch_[i].text);
-      model_.embed(texts, options_.embed, std::span(vectors).subspan(begin * dim_, (end - begin) * dim_),
+      model_.embed(texts, embed, std::span(vectors).subspan(begin * dim_, (end - begin) * dim_),
                    &reports[slice]);
     });
     for (size_t slice = 0; slice < slices; ++slice) {
@@ -254,7 +258,7 @@ class Stream {
       report_.unknown_count += report.unknown_count;
       report_.empty_count += report.empty.size();
       for (const auto& truncation : report.truncated) {
-        const Row& row = batch_[slice * slice_rows_ + truncation.item];
+        const Row& row = batch_[slice * slice_rows + truncation.item];
         note_truncation(report_, options_.on_overflow, row.name, row.item, truncation.tokens_dropped, tokens_max_);
       }
     }

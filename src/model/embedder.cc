@@ -23,7 +23,29 @@ std::filesystem::path model::model_folder(std::string_view name_or_folder) {
                               : ""));
 }
 
-std::unique_ptr<Embedder> Embedder::load(std::string_view name_or_folder) {
+std::string_view name(Compute compute) {
+  switch (compute) {
+    case Compute::float32:
+      return "float32";
+    case Compute::bfloat16:
+      return "bfloat16";
+    case Compute::int8:
+      return "int8";
+    case Compute::automatic:
+      return "auto";
+  }
+  return "float32";
+}
+
+Compute parse_compute(std::string_view name) {
+  for (Compute compute : {Compute::float32, Compute::bfloat16, Compute::int8, Compute::automatic}) {
+    if (sextant::name(compute) == name) return compute;
+  }
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("compute '{}' is unknown; expected float32, bfloat16, int8 or auto", name));
+}
+
+std::unique_ptr<Embedder> Embedder::load(std::string_view name_or_folder, const LoadOptions& options) {
   if (name_or_folder == "builtin") return model::load_builtin();
   if (model::RemoteEmbedder::is_name(name_or_folder)) {
     return std::make_unique<model::RemoteEmbedder>(name_or_folder, model::RemoteOptions::from_environment());
@@ -32,12 +54,13 @@ std::unique_ptr<Embedder> Embedder::load(std::string_view name_or_folder) {
   const std::filesystem::path file(name_or_folder);
   if (std::filesystem::is_regular_file(file)) {
     return std::make_unique<model::TransformerModel>(file.parent_path().empty() ? "." : file.parent_path(),
-                                                     std::string(name_or_folder), file);
+                                                     std::string(name_or_folder), file, options);
   }
   const std::filesystem::path folder = model::model_folder(name_or_folder);
   return model::is_static_model(folder)
              ? std::unique_ptr<Embedder>(model::StaticModel::load(folder))
-             : std::make_unique<model::TransformerModel>(folder, std::string(name_or_folder));
+             : std::make_unique<model::TransformerModel>(folder, std::string(name_or_folder),
+                                                             std::filesystem::path(), options);
 }
 
 void Embedder::embed_outputs(std::span<const std::string_view> texts, const EmbedOptions& options, OutputSet wanted,

@@ -152,32 +152,29 @@ void add_positions_after_padding(tensor::Matrix& x, const tensor::Parameter& pos
   });
 }
 
-tensor::Matrix AttentionLayer::operator()(const tensor::Matrix& x, const tensor::Sequences& sequences,
-                                          const tensor::AttentionOptions& options, tensor::Context& context) const {
-  tensor::Matrix q = query(x, context);
-  tensor::Matrix k = key(x, context);
-  tensor::Matrix v = value(x, context);
-  return output(tensor::attention(sequences, columns(q), columns(k), columns(v), options, context), context);
+tensor::Matrix AttentionLayer::operator()(const tensor::Matrix& x, const tensor::Matrix& input,
+                                          const tensor::Sequences& sequences, const tensor::AttentionOptions& options,
+                                          tensor::Context& context) const {
+  const tensor::Matrix attended = fused_attention(qkv(input, context), sequences, options, context);
+  return output(attended, context, {.residual = &x});
 }
 
 tensor::Matrix FeedForward::operator()(const tensor::Matrix& x, tensor::Context& context) const {
-  tensor::Matrix inner = in(x, context);
-  tensor::activate(activation, inner.values());
-  return out(inner, context);
+  return out(in(x, context, {.activation = activation}), context, {.residual = &x});
 }
 
 void PostNormLayer::operator()(tensor::Matrix& x, const tensor::Sequences& sequences,
                                const tensor::AttentionOptions& options, tensor::Context& context) const {
-  tensor::add(x, attention(x, sequences, options, context), context);
+  x = attention(x, x, sequences, options, context);
   attention_norm(x, context);
-  tensor::add(x, feed_forward(x, context), context);
+  x = feed_forward(x, context);
   output_norm(x, context);
 }
 
 PostNormLayer read_post_norm_layer(const Parameters& p, const PostNormNames& names, size_t hidden, size_t inner,
                                    double epsilon, tensor::Activation activation) {
-  return {{p.linear(names.query, hidden, hidden), p.linear(names.key, hidden, hidden),
-           p.linear(names.value, hidden, hidden), p.linear(names.attention_output, hidden, hidden)},
+  return {{p.stacked({{names.query, hidden}, {names.key, hidden}, {names.value, hidden}}, hidden),
+           p.linear(names.attention_output, hidden, hidden)},
           p.layer_norm(names.attention_norm, hidden, epsilon),
           {p.linear(names.in, inner, hidden), p.linear(names.out, hidden, inner), activation},
           p.layer_norm(names.output_norm, hidden, epsilon)};

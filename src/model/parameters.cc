@@ -91,11 +91,20 @@ tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<s
 }
 
 tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, Bias bias) const {
-  const std::string stem(name);
-  tensor::Parameter weight = get(stem + ".weight", {out, in});
-  out = weight.shape[0];
-  const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
-  return tensor::Linear(std::move(weight), biased ? get(stem + ".bias", {out}) : tensor::Parameter());
+  return stacked({{name, out}}, in, bias);
+}
+
+tensor::Linear Parameters::stacked(std::initializer_list<Part> parts, size_t in, Bias bias) const {
+  std::vector<tensor::Parameter> weights, biases;
+  for (const Part& part : parts) {
+    const std::string stem(part.name);
+    weights.push_back(get(stem + ".weight", {part.out, in}));
+    const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
+    biases.push_back(biased ? get(stem + ".bias", {weights.back().shape[0]}) : tensor::Parameter());
+  }
+  tensor::Linear linear(std::move(weights), std::move(biases), compute_);
+  linear.prepare();
+  return linear;
 }
 
 tensor::LayerNorm Parameters::layer_norm(std::string_view name, size_t size, double epsilon, Bias bias) const {

@@ -21,7 +21,9 @@ class Parameters {
   // A dimension of a wanted shape that may have any size.
   static constexpr size_t kAny = static_cast<size_t>(-1);
 
-  explicit Parameters(std::shared_ptr<const Weights> weights) : weights_(std::move(weights)) {}
+  // COMPUTE is what linear layers made of these parameters round their operands to.
+  explicit Parameters(std::shared_ptr<const Weights> weights, tensor::Compute compute = tensor::Compute::float32)
+      : weights_(std::move(weights)), compute_(compute) {}
 
   // The parameters whose names begin with PREFIX and a dot; PREFIX may hold dots and be empty.
   Parameters in(std::string_view prefix) const;
@@ -32,6 +34,13 @@ class Parameters {
   tensor::Parameter get(std::string_view name, std::initializer_list<size_t> shape) const;
   // NAME.weight [out, in] and NAME.bias [out].
   tensor::Linear linear(std::string_view name, size_t out, size_t in, Bias bias = Bias::required) const;
+  // Several that share their input, as one: NAME.weight [out, in] and NAME.bias [out] of each, their outputs side by
+  // side.
+  struct Part {
+    std::string_view name;
+    size_t out;
+  };
+  tensor::Linear stacked(std::initializer_list<Part> parts, size_t in, Bias bias = Bias::required) const;
   // NAME.weight [size] and NAME.bias [size].
   tensor::LayerNorm layer_norm(std::string_view name, size_t size, double epsilon, Bias bias = Bias::required) const;
   tensor::RmsNorm rms_norm(std::string_view name, size_t size, double epsilon,
@@ -46,6 +55,7 @@ class Parameters {
   const TensorView* find(std::string_view name) const;
 
   std::shared_ptr<const Weights> weights_;
+  tensor::Compute compute_;
   std::string prefix_;  // with its dot
 };
 

@@ -32,17 +32,25 @@ fs::path inside(const fs::path& folder, const Config& module) {
 constexpr std::string_view kModules[] = {"Transformer", "MLMTransformer", "Pooling", "Dense",
                                          "Normalize",   "LayerNorm",      "Dropout", "SpladePooling"};
 
+tensor::Compute operand_of(Compute compute) {
+  return compute == Compute::bfloat16 ? tensor::Compute::bfloat16
+         : compute == Compute::int8   ? tensor::Compute::int8
+                                      : tensor::Compute::float32;
+}
+
 bool is_known(std::string_view kind) {
   return std::find(std::begin(kModules), std::end(kModules), kind) != std::end(kModules);
 }
 
 }  // namespace
 
-TransformerModel::TransformerModel(const fs::path& folder, const std::string& name, const fs::path& weights)
-    : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name) {
+TransformerModel::TransformerModel(const fs::path& folder, const std::string& name, const fs::path& weights,
+                                   const LoadOptions& options)
+    : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name), compute_(options.compute) {
   read_modules(weights);
   read_tokenizer();
   read_prompts();
+  weights_->give_up_pages();
 }
 
 void TransformerModel::read_modules(const fs::path& weights) {
@@ -58,7 +66,7 @@ void TransformerModel::read_modules(const fs::path& weights) {
   config_ = Config::load(encoder_folder_ / "config.json");
   weights_ = std::make_shared<const Weights>(Weights::load(weights.empty() ? encoder_folder_ : weights));
   const Parameters parameters(weights_);
-  encoder_ = load_encoder(config_, parameters);
+  encoder_ = load_encoder(config_, Parameters(weights_, operand_of(compute_)));
   masked_lm_head_ = MaskedLmHead::load(config_, parameters, *encoder_);
   m3_heads_ = M3Heads::load(folder_, encoder_->hidden_size);
   strips_ = !m3_heads_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "base/files.h"
@@ -18,8 +19,12 @@
 namespace sextant::model {
 namespace {
 
-// Rows computed at once: enough for full matrix tiles, little enough for the activations to stay near the processor.
-constexpr size_t kPackRows = 4096;
+// Rows computed at once: enough for reading the weights to cost little beside computing with them, few enough for the
+// activations to stay near the processor.
+constexpr size_t kPackRows = 512;
+// Texts whose packs are formed together. While these are computed, the tokens of the next are found.
+constexpr size_t kWindowTexts = 512;
+constexpr size_t kTokenizedAtOnce = 32;
 
 // What Python's str.strip removes.
 bool is_python_space(char32_t c) {
@@ -125,20 +130,30 @@ std::vector<TokenId> TransformerModel::token_ids(std::string_view text, const Em
   return prepare(text, options).ids;
 }
 
+tensor::Matrix TransformerModel::hidden_states(const TokenBatch& batch, tensor::Context& context) const {
+  return run_encoder(*encoder_, batch, context);
+}
+
 tensor::Matrix TransformerModel::hidden_states(const TokenBatch& batch) const {
   base::ThreadPool pool(1);
   tensor::Context context{pool};
-  return run_encoder(*encoder_, batch, context);
+  return hidden_states(batch, context);
 }
 
 tensor::Matrix TransformerModel::sentence_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
                                                   std::span<const size_t> skipped, std::optional<bool> normalize,
                                                   size_t cut) const {
-  base::ThreadPool pool_of_one(1);
-  tensor::Context context{pool_of_one};
+  base::ThreadPool pool(1);
+  tensor::Context context{pool};
   tensor::Matrix copy(hidden.rows(), hidden.columns());
   std::copy(hidden.values().begin(), hidden.values().end(), copy.values().begin());
-  tensor::Matrix x = pool(pooling_, encoder_->refine(std::move(copy), sequences, context), sequences, skipped);
+  return sentence_vectors(std::move(copy), sequences, skipped, normalize, cut, context);
+}
+
+tensor::Matrix TransformerModel::sentence_vectors(tensor::Matrix hidden, const tensor::Sequences& sequences,
+                                                  std::span<const size_t> skipped, std::optional<bool> normalize,
+                                                  size_t cut, tensor::Context& context) const {
+  tensor::Matrix x = pool(pooling_, encoder_->refine(std::move(hidden), sequences, context), sequences, skipped);
   // A Normalize at the end is left to the caller's wish, and follows the cut.
   bool normalized = false;
   for (const Module& module : modules_) {
@@ -148,8 +163,7 @@ tensor::Matrix TransformerModel::sentence_vectors(const tensor::Matrix& hidden, 
     }
     if (std::exchange(normalized, false)) normalize_rows(x);
     if (const auto* dense = std::get_if<DenseModule>(&module)) {
-      x = dense->linear(x, context);
-      tensor::activate(dense->activation, x.values());
+      x = dense->linear(x, context, {.activation = dense->activation});
     } else {
       std::get<LayerNormModule>(module).norm(x, context);
     }
@@ -165,20 +179,25 @@ tensor::Matrix TransformerModel::sentence_vectors(const tensor::Matrix& hidden, 
   return x;
 }
 
-template <class Use>
-void TransformerModel::for_packs(const std::vector<Item>& items, Use use) const {
-  for (size_t first = 0; first < items.size();) {
-    TokenBatch batch;
-    size_t end = first;
+std::vector<TransformerModel::Pack> TransformerModel::packs_of(const std::vector<Item>& items, size_t begin,
+                                                               size_t end) {
+  std::vector<size_t> order(end - begin);
+  std::iota(order.begin(), order.end(), begin);
+  // Long ones first, so that threads end together.
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return items[a].ids.size() > items[b].ids.size(); });
+  std::vector<Pack> packs;
+  size_t rows = 0;
+  for (size_t i : order) {
     // A sequence longer than a pack has one of its own; items without tokens have no rows.
-    while (end < items.size() && (end == first || batch.ids.size() + items[end].ids.size() <= kPackRows)) {
-      batch.ids.insert(batch.ids.end(), items[end].ids.begin(), items[end].ids.end());
-      batch.sequences.append(items[end].ids.size());
-      ++end;
+    if (packs.empty() || rows + items[i].ids.size() > kPackRows) {
+      packs.emplace_back();
+      rows = 0;
     }
-    use(first, hidden_states(batch), batch.sequences);
-    first = end;
+    packs.back().push_back(i);
+    rows += items[i].ids.size();
   }
+  return packs;
 }
 
 OutputSet TransformerModel::outputs() const {
@@ -213,63 +232,90 @@ void TransformerModel::embed_outputs(std::span<const std::string_view> texts, co
   const size_t dim = options.dim > 0 ? options.dim : dim_;
   if (dim > dim_) throw Error(ErrorCode::invalid_argument, fmt::format("dim is {}, model {} has {}", dim, name_, dim_));
 
-  std::vector<Item> items;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    items.push_back(prepare(texts[i], options));
-    note(items.back(), i, report);
-  }
   out.dense.assign(wanted.dense ? texts.size() * dim : 0, 0.0f);
   out.sparse.assign(wanted.sparse ? texts.size() : 0, {});
   out.multi.assign(wanted.multi ? texts.size() : 0, {});
-  base::ThreadPool pool(1);
-  tensor::Context context{pool};
-  for_packs(items, [&](size_t first, const tensor::Matrix& hidden, const tensor::Sequences& sequences) {
-    if (wanted.dense) {
-      std::vector<size_t> skipped;
-      for (size_t s = 0; s < sequences.count(); ++s) skipped.push_back(items[first + s].skipped);
-      const tensor::Matrix vectors = sentence_vectors(hidden, sequences, skipped, options.normalize, dim);
-      for (size_t s = 0; s < sequences.count(); ++s) {
-        if (sequences.length(s) == 0) continue;
-        std::memcpy(out.dense.data() + (first + s) * dim, vectors.row(s), dim * sizeof(float));
+
+  base::ThreadPool& pool = base::ThreadPool::shared(options.threads);
+  tensor::Context context{pool, buffers_};
+  std::vector<Item> items(texts.size());
+  auto window_end = [&](size_t begin) { return std::min(texts.size(), begin + kWindowTexts); };
+  auto tokenize = [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) items[i] = prepare(texts[i], options);
+  };
+  // The first window's tokens alone; then each window's packs beside the tokens of the next.
+  std::vector<Pack> packs;
+  size_t tokenized = 0;
+  while (true) {
+    const size_t next = window_end(tokenized);
+    const size_t slices = (next - tokenized + kTokenizedAtOnce - 1) / kTokenizedAtOnce;
+    pool.parallel_for(packs.size() + slices, [&](size_t task, size_t) {
+      if (task < packs.size()) return compute(packs[task], items, options, wanted, dim, out, context);
+      const size_t begin = tokenized + (task - packs.size()) * kTokenizedAtOnce;
+      tokenize(begin, std::min(next, begin + kTokenizedAtOnce));
+    });
+    if (tokenized == next) break;
+    packs = packs_of(items, tokenized, next);
+    tokenized = next;
+  }
+  for (size_t i = 0; i < items.size(); ++i) note(items[i], i, report);
+}
+
+void TransformerModel::compute(const Pack& pack, const std::vector<Item>& items, const EmbedOptions& options,
+                               OutputSet wanted, size_t dim, Outputs& out, tensor::Context& context) const {
+  TokenBatch batch;
+  std::vector<size_t> skipped;
+  for (size_t i : pack) {
+    batch.ids.insert(batch.ids.end(), items[i].ids.begin(), items[i].ids.end());
+    batch.sequences.append(items[i].ids.size());
+    skipped.push_back(items[i].skipped);
+  }
+  const tensor::Sequences& sequences = batch.sequences;
+  tensor::Matrix hidden = hidden_states(batch, context);
+  if (wanted.sparse && splade_) {
+    for (size_t s = 0; s < sequences.count(); ++s) {
+      // A sequence at a time: a row of logits is as wide as the vocabulary.
+      tensor::Matrix one(sequences.length(s), hidden.columns(), context);
+      std::copy_n(hidden.row(sequences.begin(s)), one.values().size(), one.data());
+      const std::vector<float> weights = (*splade_)((*masked_lm_head_)(one, context));
+      SparseVector& sparse = out.sparse[pack[s]];
+      for (size_t id = 0; id < weights.size(); ++id) {
+        if (weights[id] <= 0) continue;
+        sparse.ids.push_back(static_cast<TokenId>(id));
+        sparse.weights.push_back(weights[id]);
       }
     }
-    if (wanted.sparse && splade_) {
-      for (size_t s = 0; s < sequences.count(); ++s) {
-        // A sequence at a time: a row of logits is as wide as the vocabulary.
-        tensor::Matrix one(sequences.length(s), hidden.columns());
-        std::copy_n(hidden.row(sequences.begin(s)), one.values().size(), one.data());
-        const std::vector<float> weights = (*splade_)((*masked_lm_head_)(one, context));
-        SparseVector& sparse = out.sparse[first + s];
-        for (size_t id = 0; id < weights.size(); ++id) {
-          if (weights[id] <= 0) continue;
-          sparse.ids.push_back(static_cast<TokenId>(id));
-          sparse.weights.push_back(weights[id]);
-        }
-      }
-    } else if (wanted.sparse) {
-      const tensor::Matrix weights = m3_heads_->token_weights(hidden, context);
-      for (size_t s = 0; s < sequences.count(); ++s) {
-        out.sparse[first + s] =
-            M3Heads::lexical_weights(items[first + s].ids, weights, sequences.begin(s), structural_ids_);
+  } else if (wanted.sparse) {
+    const tensor::Matrix weights = m3_heads_->token_weights(hidden, context);
+    for (size_t s = 0; s < sequences.count(); ++s) {
+      out.sparse[pack[s]] =
+          M3Heads::lexical_weights(items[pack[s]].ids, weights, sequences.begin(s), structural_ids_);
+    }
+  }
+  if (wanted.multi) {
+    const tensor::Matrix vectors = m3_heads_->token_vectors(hidden, sequences, context);
+    size_t row = 0;
+    for (size_t s = 0; s < sequences.count(); ++s) {
+      const size_t count = std::max<size_t>(1, sequences.length(s)) - 1;
+      TokenVectors& multi = out.multi[pack[s]];
+      multi.dim = vectors.columns();
+      multi.vectors.assign(vectors.row(row), vectors.row(row) + count * multi.dim);
+      row += count;
+      const std::vector<TokenId>& ids = items[pack[s]].ids;
+      for (size_t i = 1; i < ids.size(); ++i) {
+        multi.ids.push_back(ids[i]);
+        multi.tokens.push_back(tokenizer().id_to_token(ids[i]));
       }
     }
-    if (wanted.multi) {
-      const tensor::Matrix vectors = m3_heads_->token_vectors(hidden, sequences, context);
-      size_t row = 0;
-      for (size_t s = 0; s < sequences.count(); ++s) {
-        const size_t count = std::max<size_t>(1, sequences.length(s)) - 1;
-        TokenVectors& multi = out.multi[first + s];
-        multi.dim = vectors.columns();
-        multi.vectors.assign(vectors.row(row), vectors.row(row) + count * multi.dim);
-        row += count;
-        const std::vector<TokenId>& ids = items[first + s].ids;
-        for (size_t i = 1; i < ids.size(); ++i) {
-          multi.ids.push_back(ids[i]);
-          multi.tokens.push_back(tokenizer().id_to_token(ids[i]));
-        }
-      }
+  }
+  if (wanted.dense) {
+    const tensor::Matrix vectors =
+        sentence_vectors(std::move(hidden), sequences, skipped, options.normalize, dim, context);
+    for (size_t s = 0; s < sequences.count(); ++s) {
+      if (sequences.length(s) == 0) continue;
+      std::memcpy(out.dense.data() + pack[s] * dim, vectors.row(s), dim * sizeof(float));
     }
-  });
+  }
 }
 
 TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOptions& options,

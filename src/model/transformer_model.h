@@ -5,7 +5,10 @@
 // tokenizer_config.json give the longest input, config_sentence_transformers.json prompts and similarity; BGE-M3's
 // heads lie in sparse_linear.pt and colbert_linear.pt. What is in effect, and from which file, is kept in origins().
 // Source: the sentence-transformers library, version 5.
-// Threads: immutable once loaded; each call computes on the calling thread.
+// Texts are computed in packs of sequences, long ones first, which threads take one after the other; the tokens of the
+// texts that follow are found meanwhile.
+// Threads: immutable once loaded; a call computes on the calling thread and, where its options ask for more, on those of
+// a pool that all calls share.
 #pragma once
 
 #include <filesystem>
@@ -43,7 +46,7 @@ class TransformerModel : public Embedder {
  public:
   // NAME is what users call it; the folder where it is empty. WEIGHTS, where given, is the one file to take them from.
   explicit TransformerModel(const std::filesystem::path& folder, const std::string& name = {},
-                            const std::filesystem::path& weights = {});
+                            const std::filesystem::path& weights = {}, const LoadOptions& options = {});
 
   void embed(std::span<const std::string_view> texts, const EmbedOptions& options, std::span<float> out,
              EmbedReport* report) const override;
@@ -53,6 +56,8 @@ class TransformerModel : public Embedder {
   TokenVectors embed_tokens(std::string_view text, const EmbedOptions& options,
                             EmbedReport* report = nullptr) const override;
   Explanation explain(std::string_view text, const EmbedOptions& options) const override;
+  size_t preferred_batch() const override { return 64; }
+  bool uses_threads() const override { return true; }
   size_t dim() const override { return dim_; }
   size_t max_length() const override { return max_length_; }
   // Throws not_found where the folder has no tokenizer.
@@ -75,10 +80,16 @@ class TransformerModel : public Embedder {
   // What a text's tokens are, after prompt, stripping and truncation.
   std::vector<TokenId> token_ids(std::string_view text, const EmbedOptions& options) const;
   tensor::Matrix hidden_states(const TokenBatch& batch) const;
+  tensor::Matrix hidden_states(const TokenBatch& batch, tensor::Context& context) const;
   // Pooled, through all modules, and cut to the first CUT components (0: all); SKIPPED as in pool(). Normalised as
   // NORMALIZE says, else as the modules do.
   tensor::Matrix sentence_vectors(const tensor::Matrix& hidden, const tensor::Sequences& sequences,
                                   std::span<const size_t> skipped, std::optional<bool> normalize, size_t cut = 0) const;
+  tensor::Matrix sentence_vectors(tensor::Matrix hidden, const tensor::Sequences& sequences,
+                                  std::span<const size_t> skipped, std::optional<bool> normalize, size_t cut,
+                                  tensor::Context& context) const;
+  // What the layers compute in, and how that was chosen.
+  Compute compute() const { return compute_; }
   const std::vector<Origin>& origins() const { return origins_; }
   uint64_t parameter_count() const;
   uint64_t parameter_bytes() const;
@@ -95,14 +106,18 @@ class TransformerModel : public Embedder {
   size_t limit_of(const EmbedOptions& options) const;
   static void note(const Item& item, size_t index, EmbedReport* report);
   size_t prompt_token_count(const std::string& prompt) const;
-  // Calls use(first item, hidden states, sequences) for packs of items, in order.
-  template <class Use>
-  void for_packs(const std::vector<Item>& items, Use use) const;
+  // Sequences computed together: positions in the call, longest first.
+  using Pack = std::vector<size_t>;
+  static std::vector<Pack> packs_of(const std::vector<Item>& items, size_t begin, size_t end);
+  void compute(const Pack& pack, const std::vector<Item>& items, const EmbedOptions& options, OutputSet wanted,
+               size_t dim, Outputs& out, tensor::Context& context) const;
 
   std::filesystem::path folder_, encoder_folder_;
   std::string name_;
   Config config_;
+  Compute compute_ = Compute::float32;
   std::shared_ptr<const Weights> weights_;
+  std::shared_ptr<tensor::Buffers> buffers_ = std::make_shared<tensor::Buffers>();
   std::unique_ptr<Encoder> encoder_;
   std::optional<Tokenizer> tokenizer_;
   std::string tokenizer_problem_;  // why there is none

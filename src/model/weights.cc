@@ -134,4 +134,8 @@ uint64_t Weights::bytes() const {
   return total;
 }
 
+void Weights::give_up_pages() const {
+  for (const base::MappedFile& file : files_) file.give_up_pages();
+}
+
 }  // namespace sextant::model

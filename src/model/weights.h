@@ -40,6 +40,8 @@ class Weights {
   const std::string& source() const { return source_; }
   // Of all tensors.
   uint64_t bytes() const;
+  // Takes no more memory for what was read of the files so far; tensors stay valid and are read again when used.
+  void give_up_pages() const;
 
  private:
   using Tensors = std::map<std::string, TensorView, std::less<>>;

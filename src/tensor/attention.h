@@ -1,12 +1,15 @@
 // tensor/attention.h: softmax attention over packed sequences, and what tells positions apart.
 //
 // out_i = sum_j softmax_j(scale q_i . k_j + bias) v_j, for each head and within each sequence alone. Several query
-// heads may share a key and value head (grouped-query attention). One row of scores is in memory at a time. Sources:
-// Vaswani et al. 2017; Su et al. 2021 (rotary); Raffel et al. 2020 (bucketed bias); Press et al. 2022 (ALiBi).
+// heads may share a key and value head (grouped-query attention). A block of scores is in memory at a time, and keys
+// that no query of a block sees are skipped; memory is linear in the length. Sources: Vaswani et al. 2017; Milakov &
+// Gimelshein 2018 and Dao et al. 2022 (softmax in blocks); Su et al. 2021 (rotary); Raffel et al. 2020 (bucketed bias);
+// Press et al. 2022 (ALiBi).
 #pragma once
 
 #include <functional>
 #include <limits>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -22,8 +25,9 @@ struct RelativeBias {
   const float* row(size_t head, size_t i) const { return values.data() + head * (2 * length - 1) + (length - 1 - i); }
 };
 
-// Adds to the scaled scores [length of the sequence] of query row i of the sequence that begins at FIRST_ROW.
-using ScoreHook = std::function<void(size_t first_row, size_t head, size_t i, std::span<float> scores)>;
+// Adds to the scaled scores of query row i of the sequence that begins at FIRST_ROW with the keys from FIRST_KEY on.
+using ScoreHook =
+    std::function<void(size_t first_row, size_t head, size_t i, size_t first_key, std::span<float> scores)>;
 
 struct AttentionOptions {
   size_t heads = 0;
@@ -60,14 +64,23 @@ class Rotary {
  public:
   Rotary() = default;
   // One frequency for each pair; the first 2 * frequencies.size() components of a head are turned, the rest stays.
-  explicit Rotary(std::vector<float> frequencies, bool interleaved = false)
-      : frequencies_(std::move(frequencies)), interleaved_(interleaved) {}
+  explicit Rotary(std::vector<float> frequencies, bool interleaved = false);
   // Turns HEAD_COUNT heads of HEAD_DIM columns from FIRST_COLUMN on, in place.
   void operator()(Matrix& x, size_t first_column, size_t head_count, size_t head_dim, const Sequences& sequences,
                   Context& context) const;
 
  private:
+  // Cosines and sines of the first POSITIONS positions: [positions, pairs] each. Made once, and again when a longer
+  // sequence comes.
+  struct Angles {
+    size_t positions;
+    std::vector<float> cosines, sines;
+  };
+  struct Cache;
+  std::shared_ptr<const Angles> angles(size_t positions) const;
+
   std::vector<float> frequencies_;
+  std::shared_ptr<Cache> cache_;
   bool interleaved_ = false;  // pairs (0, 1), (2, 3) ... instead of (0, n / 2), (1, n / 2 + 1) ...
 };
 

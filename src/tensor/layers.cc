@@ -3,44 +3,58 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "sextant/error.h"
 #include "simd/kernels.h"
-#include "tensor/gemm.h"
+#include "tensor/kernels.h"
 
 namespace sextant::tensor {
 namespace {
 
-float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
+// Rows of a block: enough for the weights to be worth reading, few enough for the block to stay in the second cache.
+constexpr size_t kBlockRows = 96;
 
-float gelu_tanh(float x) {
-  constexpr float kRootTwoOverPi = 0.7978845608028654f;
-  return 0.5f * x * (1.0f + std::tanh(kRootTwoOverPi * (x + 0.044715f * x * x * x)));
+// Memory of this thread that grows to what is asked, for what lives as long as a block.
+template <class T>
+T* scratch(size_t count) {
+  thread_local Buffers::Block block;
+  const size_t floats = (count * sizeof(T) + sizeof(float) - 1) / sizeof(float);
+  if (block == nullptr || block.get_deleter().capacity < floats) block = Buffers::take(floats, nullptr);
+  return reinterpret_cast<T*>(block.get());
 }
 
-float activated(Activation activation, float x) {
-  switch (activation) {
-    case Activation::identity:
-      return x;
-    case Activation::gelu:
-      return 0.5f * x * (1.0f + std::erf(x * 0.7071067811865476f));
-    case Activation::gelu_tanh:
-      return gelu_tanh(x);
-    case Activation::gelu_quick:
-      return x * sigmoid(1.702f * x);
-    case Activation::relu:
-      return x > 0 ? x : 0.0f;
-    case Activation::silu:
-      return x * sigmoid(x);
-    case Activation::tanh:
-      return std::tanh(x);
-    case Activation::sigmoid:
-      return sigmoid(x);
+// Rows in the types that a product takes.
+struct Operand {
+  const void* data;
+  size_t stride;  // bytes
+  const float* scales = nullptr;
+  const float* offsets = nullptr;
+};
+
+Operand operand_of(const Kernels& kernels, Compute compute, Columns x, size_t first, size_t count, size_t in,
+                   size_t depth) {
+  const float* rows = x.data + first * x.stride;
+  if (compute == Compute::float32) return {rows, x.stride * sizeof(float)};
+  if (compute == Compute::bfloat16) {
+    auto* halves = scratch<simd::BFloat16>(count * depth);
+    for (size_t i = 0; i < count; ++i) {
+      simd::kernels().f32_to_bf16(rows + i * x.stride, in, halves + i * depth);
+      std::fill(halves + i * depth + in, halves + (i + 1) * depth, simd::BFloat16{0});
+    }
+    return {halves, depth * sizeof(simd::BFloat16)};
   }
-  return x;
+  auto* scales = scratch<float>(2 * count + (count * depth + sizeof(float) - 1) / sizeof(float));
+  float* offsets = scales + count;
+  auto* codes = reinterpret_cast<uint8_t*>(offsets + count);
+  for (size_t i = 0; i < count; ++i) {
+    kernels.quantize(rows + i * x.stride, in, kernels.i8_max, codes + i * depth, scales + i, offsets + i);
+    std::fill(codes + i * depth + in, codes + (i + 1) * depth, uint8_t{0});
+  }
+  return {codes, depth, scales, offsets};
 }
+
+size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
@@ -83,76 +97,117 @@ Activation parse_activation(std::string_view name, std::string_view source) {
 
 void activate(Activation activation, std::span<float> values) {
   if (activation == Activation::identity) return;
-  for (float& x : values) x = activated(activation, x);
+  kernels().finish(values.data(), values.size(), nullptr, activation, nullptr);
 }
 
-Linear::Linear(Parameter weight, Parameter bias) : weight_(std::move(weight)), bias_(std::move(bias)) {}
+struct Linear::State {
+  std::vector<Parameter> weights;  // until they are packed
+  std::vector<float> bias;         // [out], or empty
+  Compute compute;
+  std::once_flag once;
+  PackedWeights packed;
+};
 
-Matrix Linear::operator()(const Matrix& x, Context& context) const { return (*this)(columns(x), x.rows(), context); }
+Linear::Linear(Parameter weight, Parameter bias, Compute compute)
+    : Linear(std::vector<Parameter>{std::move(weight)}, std::vector<Parameter>{std::move(bias)}, compute) {}
 
-Matrix Linear::operator()(Columns x, size_t row_count, Context& context) const {
-  Matrix y(row_count, out());
-  if (bias_.empty()) {
-    std::fill(y.values().begin(), y.values().end(), 0.0f);
-  } else {
-    for (size_t i = 0; i < row_count; ++i) std::memcpy(y.row(i), bias_.data, out() * sizeof(float));
+Linear::Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute)
+    : in_(weights.at(0).shape.at(1)), state_(std::make_shared<State>()) {
+  bool biased = false;
+  for (const Parameter& bias : biases) biased = biased || !bias.empty();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const size_t rows = weights[i].shape[0];
+    out_ += rows;
+    if (!biased) continue;
+    state_->bias.resize(out_, 0.0f);
+    if (!biases[i].empty()) std::copy_n(biases[i].data, rows, state_->bias.end() - static_cast<ptrdiff_t>(rows));
   }
-  gemm({row_count, out(), in()}, rows(x.data, x.stride), transposed(weight_.data, in()), y.data(), out(), true,
-       context.pool);
+  state_->weights = std::move(weights);
+  state_->compute = compute;
+}
+
+const PackedWeights& Linear::packed() const {
+  std::call_once(state_->once, [&] {
+    std::vector<Rows> parts;
+    for (const Parameter& weight : state_->weights) parts.push_back({weight.data, weight.shape[0], in_});
+    state_->packed = PackedWeights(parts, in_, state_->compute, kernels());
+    state_->weights.clear();
+  });
+  return state_->packed;
+}
+
+Matrix Linear::operator()(const Matrix& x, Context& context, const Finish& finish) const {
+  return (*this)(columns(x), x.rows(), context, finish);
+}
+
+Matrix Linear::operator()(Columns x, size_t row_count, Context& context, const Finish& finish) const {
+  Matrix y(row_count, out(), context);
+  if (row_count == 0) return y;
+  const PackedWeights& weights = packed();
+  const Kernels& kernel = kernels();
+  const ProductKernel& product = product_kernel(kernel, weights.compute());
+  // Blocks of equal height, whole tiles but for the last; where they are fewer than the threads, columns are cut, too.
+  const size_t blocks_wanted = ceil_div(row_count, kBlockRows);
+  const size_t block_rows = ceil_div(ceil_div(row_count, blocks_wanted), product.rows) * product.rows;
+  const size_t blocks = ceil_div(row_count, block_rows);
+  const size_t panels = ceil_div(out(), product.panel.width);
+  const size_t threads = context.pool.thread_count();
+  const size_t parts = blocks >= 2 * threads || threads == 1 ? 1 : std::min(panels, ceil_div(2 * threads, blocks));
+  const size_t part_columns = ceil_div(panels, parts) * product.panel.width;
+  context.pool.parallel_for(blocks * parts, [&](size_t task, size_t) {
+    const size_t first_row = task / parts * block_rows;
+    const size_t first_column = task % parts * part_columns;
+    if (first_column >= out()) return;
+    const size_t m = std::min(block_rows, row_count - first_row);
+    const size_t n = std::min(part_columns, out() - first_column);
+    const Operand a = operand_of(kernel, weights.compute(), x, first_row, m, in(), weights.depth());
+    weights.multiply(kernel, a.data, a.stride, m, first_column, n, y.row(first_row) + first_column, out(), a.scales,
+                     a.offsets);
+    const float* bias = state_->bias.empty() ? nullptr : state_->bias.data() + first_column;
+    if (bias == nullptr && finish.activation == Activation::identity && finish.residual == nullptr) return;
+    for (size_t i = first_row; i < first_row + m; ++i) {
+      kernel.finish(y.row(i) + first_column, n, bias, finish.activation,
+                    finish.residual == nullptr ? nullptr : finish.residual->row(i) + first_column);
+    }
+  });
   return y;
 }
 
 void standardize(Matrix& x, float epsilon, Context& context) {
-  const size_t n = x.columns();
+  const Kernels& kernel = kernels();
   for_rows(x.rows(), context, [&](size_t i) {
-    float* row = x.row(i);
-    double sum = 0;
-    for (size_t c = 0; c < n; ++c) sum += row[c];
-    const auto mean = static_cast<float>(sum / static_cast<double>(n));
-    double squares = 0;
-    for (size_t c = 0; c < n; ++c) squares += static_cast<double>(row[c] - mean) * (row[c] - mean);
-    const float factor = 1.0f / std::sqrt(static_cast<float>(squares / static_cast<double>(n)) + epsilon);
-    for (size_t c = 0; c < n; ++c) row[c] = (row[c] - mean) * factor;
+    kernel.layer_norm(x.row(i), x.row(i), x.columns(), nullptr, nullptr, epsilon);
   });
 }
 
-void LayerNorm::operator()(Matrix& x, Context& context) const {
-  standardize(x, epsilon_, context);
+void LayerNorm::operator()(const Matrix& x, Matrix& out, Context& context) const {
+  const Kernels& kernel = kernels();
   for_rows(x.rows(), context, [&](size_t i) {
-    float* row = x.row(i);
-    for (size_t c = 0; c < x.columns(); ++c) row[c] *= weight_.data[c];
-    if (bias_.empty()) return;
-    for (size_t c = 0; c < x.columns(); ++c) row[c] += bias_.data[c];
+    kernel.layer_norm(x.row(i), out.row(i), x.columns(), weight_.data, bias_.data, epsilon_);
   });
 }
 
-namespace {
-
-void rms_norm(float* row, size_t n, const float* weight, float epsilon, float offset) {
-  double squares = 0;
-  for (size_t c = 0; c < n; ++c) squares += static_cast<double>(row[c]) * row[c];
-  const float factor = 1.0f / std::sqrt(static_cast<float>(squares / static_cast<double>(n)) + epsilon);
-  for (size_t c = 0; c < n; ++c) row[c] = row[c] * factor * (offset + weight[c]);
-}
-
-}  // namespace
-
-void RmsNorm::operator()(Matrix& x, Context& context) const {
-  for_rows(x.rows(), context, [&](size_t i) { rms_norm(x.row(i), x.columns(), weight_.data, epsilon_, offset_); });
+void RmsNorm::operator()(const Matrix& x, Matrix& out, Context& context) const {
+  const Kernels& kernel = kernels();
+  for_rows(x.rows(), context, [&](size_t i) {
+    kernel.rms_norm(x.row(i), out.row(i), x.columns(), weight_.data, offset_, epsilon_);
+  });
 }
 
 void RmsNorm::over_heads(Matrix& x, size_t first_column, size_t head_count, Context& context) const {
+  const Kernels& kernel = kernels();
   const size_t dim = weight_.size();
   for_rows(x.rows(), context, [&](size_t i) {
     for (size_t h = 0; h < head_count; ++h) {
-      rms_norm(x.row(i) + first_column + h * dim, dim, weight_.data, epsilon_, offset_);
+      float* head = x.row(i) + first_column + h * dim;
+      kernel.rms_norm(head, head, dim, weight_.data, offset_, epsilon_);
     }
   });
 }
 
 Matrix gather(const Parameter& table, std::span<const int32_t> ids, Context& context) {
   const size_t dim = table.shape[1];
-  Matrix out(ids.size(), dim);
+  Matrix out(ids.size(), dim, context);
   for_rows(ids.size(), context, [&](size_t i) {
     std::memcpy(out.row(i), table.data + static_cast<size_t>(ids[i]) * dim, dim * sizeof(float));
   });
@@ -180,13 +235,13 @@ void scale(Matrix& x, float factor, Context& context) {
 }
 
 Matrix gated(const Matrix& x, Activation activation, GateHalf half, Context& context) {
+  const Kernels& kernel = kernels();
   const size_t n = x.columns() / 2;
-  Matrix out(x.rows(), n);
+  Matrix out(x.rows(), n, context);
   for_rows(x.rows(), context, [&](size_t i) {
     const float* gate = x.row(i) + (half == GateHalf::first ? 0 : n);
     const float* other = x.row(i) + (half == GateHalf::first ? n : 0);
-    float* row = out.row(i);
-    for (size_t c = 0; c < n; ++c) row[c] = activated(activation, gate[c]) * other[c];
+    kernel.gate(gate, other, out.row(i), n, activation);
   });
   return out;
 }

@@ -1,4 +1,4 @@
-// tensor/layers.h: the layers that networks for text are made of, in float32.
+// tensor/layers.h: the layers that networks for text are made of.
 //
 // Every layer works on rows independently, and each row's result is computed in one fixed order: it depends neither on
 // the other rows nor on the number of threads. Parameters may be views of a mapped file.
@@ -6,12 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "tensor/kernel_table.h"
 #include "tensor/matrix.h"
+#include "tensor/packing.h"
 
 namespace sextant::tensor {
 
@@ -34,22 +36,37 @@ struct Parameter {
 Activation parse_activation(std::string_view name, std::string_view source);
 void activate(Activation activation, std::span<float> values);
 
-// y = x W^T + b.
+// What becomes of a product before it is written.
+struct Finish {
+  Activation activation = Activation::identity;
+  const Matrix* residual = nullptr;  // added last
+};
+
+// y = finish(x W^T + b).
 class Linear {
  public:
   Linear() = default;
-  // weight [out, in]; bias [out] or empty.
-  Linear(Parameter weight, Parameter bias);
-  bool empty() const { return weight_.empty(); }
-  size_t in() const { return weight_.shape[1]; }
-  size_t out() const { return weight_.shape[0]; }
-  Matrix operator()(const Matrix& x, Context& context) const;
+  // weight [out, in]; bias [out] or empty. COMPUTE says what the operands are rounded to; the bias and all that follows
+  // are float32.
+  Linear(Parameter weight, Parameter bias, Compute compute = Compute::float32);
+  // Several that share their input, as one: their outputs side by side. BIASES has an entry for each, which may be empty.
+  Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute = Compute::float32);
+
+  bool empty() const { return state_ == nullptr; }
+  size_t in() const { return in_; }
+  size_t out() const { return out_; }
+  Matrix operator()(const Matrix& x, Context& context, const Finish& finish = {}) const;
   // The same over rows that lie STRIDE floats apart.
-  Matrix operator()(Columns x, size_t row_count, Context& context) const;
-  const Parameter& weight() const { return weight_; }
+  Matrix operator()(Columns x, size_t row_count, Context& context, const Finish& finish = {}) const;
+  // Brings the weights into the kernels' form now instead of at the first use.
+  void prepare() const { packed(); }
 
  private:
-  Parameter weight_, bias_;
+  struct State;
+  const PackedWeights& packed() const;
+
+  size_t in_ = 0, out_ = 0;
+  std::shared_ptr<State> state_;
 };
 
 // (x - mean) / sqrt(variance + epsilon) * weight + bias over each row.
@@ -59,7 +76,9 @@ class LayerNorm {
   LayerNorm(Parameter weight, Parameter bias, float epsilon)
       : weight_(std::move(weight)), bias_(std::move(bias)), epsilon_(epsilon) {}
   bool empty() const { return weight_.empty(); }
-  void operator()(Matrix& x, Context& context) const;
+  void operator()(Matrix& x, Context& context) const { (*this)(x, x, context); }
+  // Into OUT of the same size, which may be x.
+  void operator()(const Matrix& x, Matrix& out, Context& context) const;
 
  private:
   Parameter weight_, bias_;
@@ -73,7 +92,8 @@ class RmsNorm {
   RmsNorm(Parameter weight, float epsilon, bool weight_is_offset_from_one = false)
       : weight_(std::move(weight)), epsilon_(epsilon), offset_(weight_is_offset_from_one ? 1.0f : 0.0f) {}
   bool empty() const { return weight_.empty(); }
-  void operator()(Matrix& x, Context& context) const;
+  void operator()(Matrix& x, Context& context) const { (*this)(x, x, context); }
+  void operator()(const Matrix& x, Matrix& out, Context& context) const;
   // Over each run of weight.size() columns in its own right: the heads of a query or key. Columns beyond are left.
   void over_heads(Matrix& x, size_t first_column, size_t head_count, Context& context) const;
 

@@ -41,15 +41,15 @@ void add_positions(tensor::Matrix& x, const tensor::Parameter& positions, const 
 void add_positions_after_padding(tensor::Matrix& x, const tensor::Parameter& positions, const TokenBatch& batch,
                                  TokenId pad_id, tensor::Context& context);
 
-// Query, key, value and output of multi-head attention as three matrices, the way BERT and most others keep them.
+// Multi-head attention. Query, key and value, which most models keep as three matrices, are computed as one.
 struct AttentionLayer {
-  tensor::Linear query, key, value, output;
-  // The attended values through OUTPUT.
-  tensor::Matrix operator()(const tensor::Matrix& x, const tensor::Sequences& sequences,
+  tensor::Linear qkv, output;
+  // x + what was attended to, through OUTPUT; INPUT is x or a normalised form of it.
+  tensor::Matrix operator()(const tensor::Matrix& x, const tensor::Matrix& input, const tensor::Sequences& sequences,
                             const tensor::AttentionOptions& options, tensor::Context& context) const;
 };
 
-// dense -> activation -> dense.
+// x + dense -> activation -> dense.
 struct FeedForward {
   tensor::Linear in, out;
   tensor::Activation activation = tensor::Activation::gelu;
@@ -80,9 +80,12 @@ tensor::Matrix fused_attention(const tensor::Matrix& qkv, const tensor::Sequence
 // A normalised copy of x, which goes on unnormalised beside it; a plain copy where there is no norm.
 template <class Norm>
 tensor::Matrix normed(const Norm& norm, const tensor::Matrix& x, tensor::Context& context) {
-  tensor::Matrix copy(x.rows(), x.columns());
-  std::copy(x.values().begin(), x.values().end(), copy.values().begin());
-  if (!norm.empty()) norm(copy, context);
+  tensor::Matrix copy(x.rows(), x.columns(), context);
+  if (norm.empty()) {
+    std::copy(x.values().begin(), x.values().end(), copy.values().begin());
+  } else {
+    norm(x, copy, context);
+  }
   return copy;
 }
 

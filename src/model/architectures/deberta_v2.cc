@@ -22,7 +22,7 @@ constexpr PostNormNames kNames = {"attention.self.query_proj",
 
 struct Layer {
   PostNormLayer base;
-  tensor::Linear position_query, position_key;  // where they are not those of the content
+  tensor::Linear position_query, position_key;
 };
 
 // Distances i - j in buckets: exact up to half of BUCKETS, logarithmic up to MAX beyond; as they are without buckets.
@@ -90,11 +90,12 @@ class DebertaV2 : public Encoder {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
       Layer layer;
       layer.base = read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation);
-      if (!shared && content_to_position_) {
-        layer.position_key = l.linear("attention.self.pos_key_proj", hidden_size, hidden_size);
+      if (content_to_position_) {
+        layer.position_key = l.linear(shared ? kNames.key : "attention.self.pos_key_proj", hidden_size, hidden_size);
       }
-      if (!shared && position_to_content_) {
-        layer.position_query = l.linear("attention.self.pos_query_proj", hidden_size, hidden_size);
+      if (position_to_content_) {
+        layer.position_query =
+            l.linear(shared ? kNames.query : "attention.self.pos_query_proj", hidden_size, hidden_size);
       }
       layers_.push_back(std::move(layer));
     }
@@ -148,25 +149,20 @@ class DebertaV2 : public Encoder {
   void attend(const Layer& layer, tensor::Matrix& x, const tensor::Matrix& distances, const std::vector<size_t>& rows,
               const tensor::Sequences& sequences, tensor::Context& context) const {
     const AttentionLayer& own = layer.base.attention;
-    tensor::Matrix q = own.query(x, context);
-    tensor::Matrix k = own.key(x, context);
-    tensor::Matrix v = own.value(x, context);
+    const tensor::Matrix qkv = own.qkv(x, context);
     tensor::Matrix position_keys, position_queries;
-    if (content_to_position_) {
-      position_keys = (layer.position_key.empty() ? own.key : layer.position_key)(distances, context);
-    }
-    if (position_to_content_) {
-      position_queries = (layer.position_query.empty() ? own.query : layer.position_query)(distances, context);
-    }
+    if (content_to_position_) position_keys = layer.position_key(distances, context);
+    if (position_to_content_) position_queries = layer.position_query(distances, context);
     const simd::Kernels& kernel = simd::kernels();
     const auto longest = static_cast<ptrdiff_t>(sequences.longest());
     const size_t dim = options_.head_dim;
-    const tensor::ScoreHook hook = [&](size_t first, size_t head, size_t i, std::span<float> scores) {
-      const float* query = q.row(first + i) + head * dim;
+    const tensor::ScoreHook hook = [&](size_t first, size_t head, size_t i, size_t first_key,
+                                        std::span<float> scores) {
+      const float* query = qkv.row(first + i) + head * dim;
       size_t known_row = rows.size() + static_cast<size_t>(2 * span_);  // none
       float content_to_position = 0;
       for (size_t j = 0; j < scores.size(); ++j) {
-        const ptrdiff_t distance = static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(j);
+        const ptrdiff_t distance = static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(first_key + j);
         const size_t row = rows[static_cast<size_t>(distance + longest - 1)];
         float score = 0;
         if (content_to_position_) {
@@ -177,17 +173,17 @@ class DebertaV2 : public Encoder {
           score += content_to_position;
         }
         if (position_to_content_) {
-          score += kernel.dot_f32(k.row(first + j) + head * dim, position_queries.row(row) + head * dim, dim);
+          const float* key = qkv.row(first + first_key + j) + hidden_size + head * dim;
+          score += kernel.dot_f32(key, position_queries.row(row) + head * dim, dim);
         }
         scores[j] += score * options_.scale;
       }
     };
     tensor::AttentionOptions options = options_;
     options.hook = &hook;
-    tensor::Matrix attended = tensor::attention(sequences, columns(q), columns(k), columns(v), options, context);
-    tensor::add(x, own.output(attended, context), context);
+    x = own.output(fused_attention(qkv, sequences, options, context), context, {.residual = &x});
     layer.base.attention_norm(x, context);
-    tensor::add(x, layer.base.feed_forward(x, context), context);
+    x = layer.base.feed_forward(x, context);
     layer.base.output_norm(x, context);
   }
 

@@ -7,25 +7,40 @@ namespace sextant::model {
 
 tensor::Matrix GroupedAttention::operator()(const tensor::Matrix& x, const tensor::Sequences& sequences,
                                             const tensor::Rotary& rotary, const tensor::AttentionOptions& options,
-                                            tensor::Context& context) const {
-  tensor::Matrix q = query(x, context);
-  tensor::Matrix k = key(x, context);
-  tensor::Matrix v = value(x, context);
+                                            tensor::Context& context, const tensor::Matrix* residual) const {
+  tensor::Matrix all = qkv(x, context);
+  const size_t key = options.heads * options.head_dim;
+  const size_t value = key + options.kv_heads * options.head_dim;
   if (!query_norm.empty()) {
-    query_norm.over_heads(q, 0, options.heads, context);
-    key_norm.over_heads(k, 0, options.kv_heads, context);
+    query_norm.over_heads(all, 0, options.heads, context);
+    key_norm.over_heads(all, key, options.kv_heads, context);
   }
-  rotary(q, 0, options.heads, options.head_dim, sequences, context);
-  rotary(k, 0, options.kv_heads, options.head_dim, sequences, context);
-  return output(tensor::attention(sequences, columns(q), columns(k), columns(v), options, context), context);
+  rotary(all, 0, options.heads + options.kv_heads, options.head_dim, sequences, context);
+  return output(
+      tensor::attention(sequences, columns(all), columns(all, key), columns(all, value), options, context), context,
+      {.residual = residual});
 }
 
 tensor::Matrix GatedFeedForward::operator()(const tensor::Matrix& x, tensor::Activation activation,
-                                            tensor::Context& context) const {
-  tensor::Matrix inner = gate(x, context);
-  tensor::activate(activation, inner.values());
-  tensor::multiply(inner, up(x, context), context);
-  return down(inner, context);
+                                            tensor::Context& context, const tensor::Matrix* residual) const {
+  const tensor::Matrix inner = tensor::gated(gate_up(x, context), activation, tensor::GateHalf::first, context);
+  return down(inner, context, {.residual = residual});
+}
+
+GroupedAttention read_grouped_attention(const Parameters& layer, size_t hidden, const tensor::AttentionOptions& options,
+                                        Bias qkv_bias, Bias output_bias) {
+  const size_t query = options.heads * options.head_dim;
+  const size_t key = options.kv_heads * options.head_dim;
+  Parameters p = layer.in("self_attn");
+  return {p.stacked({{"q_proj", query}, {"k_proj", key}, {"v_proj", key}}, hidden, qkv_bias),
+          p.linear("o_proj", hidden, query, output_bias),
+          {},
+          {}};
+}
+
+GatedFeedForward read_gated_feed_forward(const Parameters& layer, size_t hidden, size_t inner, Bias bias) {
+  Parameters p = layer.in("mlp");
+  return {p.stacked({{"gate_proj", inner}, {"up_proj", inner}}, hidden, bias), p.linear("down_proj", hidden, inner, bias)};
 }
 
 tensor::AttentionOptions grouped_attention_of(const Config& config) {

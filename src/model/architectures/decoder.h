@@ -10,17 +10,24 @@ inline constexpr std::string_view kFullAttention = "full_attention", kSlidingAtt
 
 // Grouped-query attention with rotary positions, and norms of each head's query and key where there are any.
 struct GroupedAttention {
-  tensor::Linear query, key, value, output;
+  tensor::Linear qkv, output;
   tensor::RmsNorm query_norm, key_norm;
   tensor::Matrix operator()(const tensor::Matrix& x, const tensor::Sequences& sequences, const tensor::Rotary& rotary,
-                            const tensor::AttentionOptions& options, tensor::Context& context) const;
+                            const tensor::AttentionOptions& options, tensor::Context& context,
+                            const tensor::Matrix* residual = nullptr) const;
 };
 
 // down(activation(gate x) * up x)
 struct GatedFeedForward {
-  tensor::Linear gate, up, down;
-  tensor::Matrix operator()(const tensor::Matrix& x, tensor::Activation activation, tensor::Context& context) const;
+  tensor::Linear gate_up, down;
+  tensor::Matrix operator()(const tensor::Matrix& x, tensor::Activation activation, tensor::Context& context,
+                            const tensor::Matrix* residual = nullptr) const;
 };
+
+// Both as a layer's files have them: self_attn.q_proj, .k_proj, .v_proj and .o_proj; mlp.gate_proj, .up_proj, .down_proj.
+GroupedAttention read_grouped_attention(const Parameters& layer, size_t hidden, const tensor::AttentionOptions& options,
+                                        Bias qkv_bias, Bias output_bias);
+GatedFeedForward read_gated_feed_forward(const Parameters& layer, size_t hidden, size_t inner, Bias bias);
 
 // Heads, key and value heads and head_dim of a decoder's config.
 tensor::AttentionOptions grouped_attention_of(const Config& config);

@@ -50,8 +50,6 @@ class Gemma : public Encoder {
                     full_.head_dim, rotary_base_of(config, kSlidingAttention, "rope_local_base_freq", 10000.0)))
               : full_rotary_;
 
-    const size_t query_width = full_.heads * full_.head_dim;
-    const size_t key_width = full_.kv_heads * full_.head_dim;
     const Bias bias = config.flag("attention_bias", false) ? Bias::required : Bias::none;
     const std::vector<std::string> layer_types = config.texts("layer_types");
     const char* pattern_key =
@@ -67,17 +65,12 @@ class Gemma : public Encoder {
       layer.after_attention_norm = norm("post_attention_layernorm", hidden_size);
       layer.feed_forward_norm = norm("pre_feedforward_layernorm", hidden_size);
       layer.after_feed_forward_norm = norm("post_feedforward_layernorm", hidden_size);
-      layer.attention.query = l.linear("self_attn.q_proj", query_width, hidden_size, bias);
-      layer.attention.key = l.linear("self_attn.k_proj", key_width, hidden_size, bias);
-      layer.attention.value = l.linear("self_attn.v_proj", key_width, hidden_size, bias);
-      layer.attention.output = l.linear("self_attn.o_proj", hidden_size, query_width, bias);
+      layer.attention = read_grouped_attention(l, hidden_size, full_, bias, bias);
       if (third) {
         layer.attention.query_norm = norm("self_attn.q_norm", full_.head_dim);
         layer.attention.key_norm = norm("self_attn.k_norm", full_.head_dim);
       }
-      layer.feed_forward = {l.linear("mlp.gate_proj", inner, hidden_size, Bias::none),
-                            l.linear("mlp.up_proj", inner, hidden_size, Bias::none),
-                            l.linear("mlp.down_proj", hidden_size, inner, Bias::none)};
+      layer.feed_forward = read_gated_feed_forward(l, hidden_size, inner, Bias::none);
       layer.slides = layer_slides(config, layer_types, i, (i + 1) % pattern != 0);
       layers_.push_back(std::move(layer));
     }

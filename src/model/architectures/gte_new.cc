@@ -91,10 +91,10 @@ class GteNew : public Encoder {
     for (const Layer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(x, context);
       rotary_(qkv, 0, 2 * options_.heads, options_.head_dim, sequences, context);
-      tensor::add(x, layer.attention_output(fused_attention(qkv, sequences, options_, context), context), context);
+      x = layer.attention_output(fused_attention(qkv, sequences, options_, context), context, {.residual = &x});
       layer.attention_norm(x, context);
       tensor::Matrix inner = tensor::gated(layer.gated(x, context), activation_, tensor::GateHalf::second, context);
-      tensor::add(x, layer.down(inner, context), context);
+      x = layer.down(inner, context, {.residual = &x});
       layer.output_norm(x, context);
     }
     return x;

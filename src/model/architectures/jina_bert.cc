@@ -93,7 +93,7 @@ class JinaBert : public Encoder {
       }
       // The later kind turned the halves round.
       const auto half = layer.norm_1.empty() ? tensor::GateHalf::first : tensor::GateHalf::second;
-      tensor::add(x, layer.down(tensor::gated(layer.gated(x, context), activation_, half, context), context), context);
+      x = layer.down(tensor::gated(layer.gated(x, context), activation_, half, context), context, {.residual = &x});
       layer.norm_2(x, context);
     }
     return x;

@@ -41,8 +41,6 @@ class Llama : public Encoder {
     rotary_ = tensor::Rotary(
         rotary_frequencies_of(config, full_.head_dim, rotary_base_of(config, kFullAttention, "rope_theta", 10000.0)));
 
-    const size_t query_width = full_.heads * full_.head_dim;
-    const size_t key_width = full_.kv_heads * full_.head_dim;
     const bool biased = config.flag("attention_bias", false);
     const Bias qkv_bias = biased || type == "qwen2" ? Bias::required : Bias::none;
     const Bias output_bias = biased ? Bias::required : Bias::none;
@@ -54,18 +52,13 @@ class Llama : public Encoder {
       Parameters l = p.in(fmt::format("layers.{}", i));
       Layer layer;
       layer.attention_norm = l.rms_norm("input_layernorm", hidden_size, epsilon);
-      layer.attention.query = l.linear("self_attn.q_proj", query_width, hidden_size, qkv_bias);
-      layer.attention.key = l.linear("self_attn.k_proj", key_width, hidden_size, qkv_bias);
-      layer.attention.value = l.linear("self_attn.v_proj", key_width, hidden_size, qkv_bias);
-      layer.attention.output = l.linear("self_attn.o_proj", hidden_size, query_width, output_bias);
+      layer.attention = read_grouped_attention(l, hidden_size, full_, qkv_bias, output_bias);
       if (type == "qwen3") {
         layer.attention.query_norm = l.rms_norm("self_attn.q_norm", full_.head_dim, epsilon);
         layer.attention.key_norm = l.rms_norm("self_attn.k_norm", full_.head_dim, epsilon);
       }
       layer.feed_forward_norm = l.rms_norm("post_attention_layernorm", hidden_size, epsilon);
-      layer.feed_forward = {l.linear("mlp.gate_proj", inner, hidden_size, mlp_bias),
-                            l.linear("mlp.up_proj", inner, hidden_size, mlp_bias),
-                            l.linear("mlp.down_proj", hidden_size, inner, mlp_bias)};
+      layer.feed_forward = read_gated_feed_forward(l, hidden_size, inner, mlp_bias);
       // Llama's configs may carry a window that its code does not know.
       bool slides = type == "mistral";
       if (type == "qwen2" || type == "qwen3")
@@ -81,10 +74,9 @@ class Llama : public Encoder {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
     for (const Layer& layer : layers_) {
       tensor::Matrix input = normed(layer.attention_norm, x, context);
-      tensor::add(x, layer.attention(input, batch.sequences, rotary_, layer.slides ? sliding_ : full_, context),
-                  context);
+      x = layer.attention(input, batch.sequences, rotary_, layer.slides ? sliding_ : full_, context, &x);
       input = normed(layer.feed_forward_norm, x, context);
-      tensor::add(x, layer.feed_forward(input, activation_, context), context);
+      x = layer.feed_forward(input, activation_, context, &x);
     }
     final_norm_(x, context);
     return x;

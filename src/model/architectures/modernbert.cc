@@ -68,10 +68,10 @@ class ModernBert : public Encoder {
       const tensor::Rotary& rotary = layer.global ? global_rotary_ : local_rotary_;
       rotary(qkv, 0, 2 * global_.heads, global_.head_dim, sequences, context);
       tensor::Matrix attended = fused_attention(qkv, sequences, layer.global ? global_ : local_, context);
-      tensor::add(x, layer.attention_output(attended, context), context);
+      x = layer.attention_output(attended, context, {.residual = &x});
       tensor::Matrix inner = tensor::gated(layer.gated(normed(layer.feed_forward_norm, x, context), context),
                                            activation_, tensor::GateHalf::first, context);
-      tensor::add(x, layer.down(inner, context), context);
+      x = layer.down(inner, context, {.residual = &x});
     }
     final_norm_(x, context);
     return x;

@@ -13,7 +13,7 @@ namespace {
 struct Layer {
   tensor::Linear qkv, attention_output;
   tensor::LayerNorm attention_norm;
-  tensor::Linear up, gate, down;
+  tensor::Linear gated, down;  // up and gate as one
   tensor::LayerNorm output_norm;
 };
 
@@ -52,6 +52,7 @@ class NomicBert : public Encoder {
     rotary_base_ = config.positive("rotary_emb_base", 10000.0);
     rotary_factor_ = config.positive("rotary_scaling_factor", 0.0);
     interleaved_ = config.flag("rotary_emb_interleaved", false);
+    rotary_ = tensor::Rotary(tensor::rotary_frequencies(rotary_dim_, rotary_base_), interleaved_);
     const Bias qkv_bias = config.flag("qkv_proj_bias", true) ? Bias::required : Bias::none;
 
     // The table is padded to a multiple of 64 rows; the config's vocabulary may be the padded one or not.
@@ -67,8 +68,7 @@ class NomicBert : public Encoder {
       layers_.push_back(
           {l.linear("attn.Wqkv", 3 * hidden_size, hidden_size, qkv_bias),
            l.linear("attn.out_proj", hidden_size, hidden_size, qkv_bias), l.layer_norm("norm1", hidden_size, epsilon),
-           l.linear("mlp.fc11", inner, hidden_size, Bias::optional),
-           l.linear("mlp.fc12", inner, hidden_size, Bias::optional),
+           l.stacked({{"mlp.fc11", inner}, {"mlp.fc12", inner}}, hidden_size, Bias::optional),
            l.linear("mlp.fc2", hidden_size, inner, Bias::optional), l.layer_norm("norm2", hidden_size, epsilon)});
     }
   }
@@ -81,12 +81,11 @@ class NomicBert : public Encoder {
     for (const Layer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(x, context);
       turn(qkv, sequences, context);
-      tensor::add(x, layer.attention_output(fused_attention(qkv, sequences, options_, context), context), context);
+      x = layer.attention_output(fused_attention(qkv, sequences, options_, context), context, {.residual = &x});
       layer.attention_norm(x, context);
-      tensor::Matrix inner = layer.gate(x, context);
-      tensor::activate(activation_, inner.values());
-      tensor::multiply(inner, layer.up(x, context), context);
-      tensor::add(x, layer.down(inner, context), context);
+      const tensor::Matrix inner =
+          tensor::gated(layer.gated(x, context), activation_, tensor::GateHalf::second, context);
+      x = layer.down(inner, context, {.residual = &x});
       layer.output_norm(x, context);
     }
     return x;
@@ -96,8 +95,7 @@ class NomicBert : public Encoder {
   // Each sequence's own length decides its base, so that its vector does not hang on its neighbours.
   void turn(tensor::Matrix& qkv, const tensor::Sequences& sequences, tensor::Context& context) const {
     if (rotary_factor_ == 0 || sequences.longest() <= trained_positions_) {
-      tensor::Rotary(tensor::rotary_frequencies(rotary_dim_, rotary_base_), interleaved_)(
-          qkv, 0, 2 * options_.heads, options_.head_dim, sequences, context);
+      rotary_(qkv, 0, 2 * options_.heads, options_.head_dim, sequences, context);
       return;
     }
     for (size_t s = 0; s < sequences.count(); ++s) {
@@ -120,6 +118,7 @@ class NomicBert : public Encoder {
   size_t rotary_dim_;
   double rotary_base_, rotary_factor_;
   bool interleaved_;
+  tensor::Rotary rotary_;  // up to the trained length
   tensor::Parameter types_;
   tensor::LayerNorm embedding_norm_;
   tensor::Activation activation_;

@@ -55,11 +55,10 @@ class NvEmbed : public Encoder {
     const size_t width = options_.heads * options_.head_dim;
     tensor::Matrix attended = tensor::cross_attention(columns(queries), queries.rows(), columns(key_value),
                                                       columns(key_value, width), key_value.rows(), options_, context);
-    tensor::add(x, output_(attended, context), context);
+    x = output_(attended, context, {.residual = &x});
     tensor::Matrix inner = tensor::gated(gated_(normed(feed_forward_norm_, x, context), context),
                                          tensor::Activation::gelu, tensor::GateHalf::second, context);
-    tensor::add(x, down_(inner, context), context);
-    return x;
+    return down_(inner, context, {.residual = &x});
   }
 
  private:

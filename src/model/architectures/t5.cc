@@ -43,17 +43,15 @@ class T5 : public Encoder {
       Parameters l = p.in(fmt::format("encoder.block.{}.layer", i));
       Layer layer;
       layer.attention_norm = l.rms_norm("0.layer_norm", hidden_size, epsilon);
-      layer.attention = {l.linear("0.SelfAttention.q", attention_width, hidden_size, Bias::none),
-                         l.linear("0.SelfAttention.k", attention_width, hidden_size, Bias::none),
-                         l.linear("0.SelfAttention.v", attention_width, hidden_size, Bias::none),
+      layer.attention = {l.stacked({{"0.SelfAttention.q", attention_width},
+                                    {"0.SelfAttention.k", attention_width},
+                                    {"0.SelfAttention.v", attention_width}},
+                                   hidden_size, Bias::none),
                          l.linear("0.SelfAttention.o", hidden_size, attention_width, Bias::none)};
       layer.feed_forward_norm = l.rms_norm("1.layer_norm", hidden_size, epsilon);
-      if (gated_) {
-        layer.gate = l.linear("1.DenseReluDense.wi_0", inner, hidden_size, Bias::none);
-        layer.in = l.linear("1.DenseReluDense.wi_1", inner, hidden_size, Bias::none);
-      } else {
-        layer.gate = l.linear("1.DenseReluDense.wi", inner, hidden_size, Bias::none);
-      }
+      layer.in = gated_ ? l.stacked({{"1.DenseReluDense.wi_0", inner}, {"1.DenseReluDense.wi_1", inner}}, hidden_size,
+                                    Bias::none)
+                        : l.linear("1.DenseReluDense.wi", inner, hidden_size, Bias::none);
       layer.out = l.linear("1.DenseReluDense.wo", hidden_size, inner, Bias::none);
       layers_.push_back(std::move(layer));
     }
@@ -68,12 +66,12 @@ class T5 : public Encoder {
     options.bias = &bias;
     for (const Layer& layer : layers_) {
       tensor::Matrix input = normed(layer.attention_norm, x, context);
-      tensor::add(x, layer.attention(input, batch.sequences, options, context), context);
+      x = layer.attention(x, input, batch.sequences, options, context);
       input = normed(layer.feed_forward_norm, x, context);
-      tensor::Matrix inner = layer.gate(input, context);
-      tensor::activate(activation_, inner.values());
-      if (gated_) tensor::multiply(inner, layer.in(input, context), context);
-      tensor::add(x, layer.out(inner, context), context);
+      const tensor::Matrix inner =
+          gated_ ? tensor::gated(layer.in(input, context), activation_, tensor::GateHalf::first, context)
+                 : layer.in(input, context, {.activation = activation_});
+      x = layer.out(inner, context, {.residual = &x});
     }
     final_norm_(x, context);
     return x;
