@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cli/progress_bar.h"
+#include "model/transformer_model.h"
 
 namespace sextant::cli {
 
@@ -33,13 +34,32 @@ void add_common_options(Command command, Context& context, Common which) {
   command.flag("--quiet,-q", context.quiet, "No progress and no notes on stderr");
 }
 
-void add_model_option(Command command, std::string& model) {
+void add_model_option(Command command, std::string& model, Context& context) {
   model = "builtin";
   command
       .option("--model,-m", model,
               "builtin (the English model inside this program), a model folder, a name in the Hugging Face cache "
               "(sextant pull), or openai:MODEL")
       .show_default();
+  add_compute_option(command, context);
+}
+
+void add_compute_option(Command command, Context& context) {
+  command
+      .option("--compute", context.compute,
+              "What a transformer computes in: float32, bfloat16, int8, or auto for the fastest here that stays true "
+              "to float32")
+      .show_default();
+}
+
+std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context) {
+  auto model = Embedder::load(name, {parse_compute(context.compute)});
+  if (const auto* transformer = dynamic_cast<const model::TransformerModel*>(model.get())) {
+    for (const model::PrecisionCheck& check : transformer->precision_checks()) {
+      if (!check.passed()) context.note("Precision {}", check.text());
+    }
+  }
+  return model;
 }
 
 }  // namespace sextant::cli

@@ -24,6 +24,7 @@ struct Context {
   bool quiet = false;       // no progress, no notes
   bool json = false;        // machine-readable output
   size_t thread_count = 0;  // 0: all processors
+  std::string compute = "float32";
 
   // A remark for people, one line on stderr; dropped when quiet.
   template <class... Args>
@@ -47,7 +48,10 @@ constexpr Common operator|(Common a, Common b) {
 }
 void add_common_options(Command command, Context& context, Common which);
 
-// --model, with its default and its help text; `model` is filled in when the command line is parsed.
-void add_model_option(Command command, std::string& model);
+// --model and --compute, with their defaults and help texts; `model` is filled in when the command line is parsed.
+void add_model_option(Command command, std::string& model, Context& context);
+void add_compute_option(Command command, Context& context);
+// The model of that name as --compute says; a precision that misses its bar is noted.
+std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context);
 
 }  // namespace sextant::cli

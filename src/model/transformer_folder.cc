@@ -3,12 +3,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "model/precision.h"
 #include "model/transformer_model.h"
 #include "sextant/error.h"
+#include "simd/kernels.h"
 
 namespace sextant::model {
 namespace {
@@ -32,12 +35,6 @@ fs::path inside(const fs::path& folder, const Config& module) {
 constexpr std::string_view kModules[] = {"Transformer", "MLMTransformer", "Pooling", "Dense",
                                          "Normalize",   "LayerNorm",      "Dropout", "SpladePooling"};
 
-tensor::Compute operand_of(Compute compute) {
-  return compute == Compute::bfloat16 ? tensor::Compute::bfloat16
-         : compute == Compute::int8   ? tensor::Compute::int8
-                                      : tensor::Compute::float32;
-}
-
 bool is_known(std::string_view kind) {
   return std::find(std::begin(kModules), std::end(kModules), kind) != std::end(kModules);
 }
@@ -46,11 +43,55 @@ bool is_known(std::string_view kind) {
 
 TransformerModel::TransformerModel(const fs::path& folder, const std::string& name, const fs::path& weights,
                                    const LoadOptions& options)
-    : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name), compute_(options.compute) {
+    : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name) {
   read_modules(weights);
   read_tokenizer();
   read_prompts();
+  choose_precision(options.compute);
   weights_->give_up_pages();
+}
+
+void TransformerModel::choose_precision(Compute wanted) {
+  if (wanted == Compute::float32) return;  // as it was read
+  std::vector<Compute> candidates = {wanted};
+  if (wanted == Compute::automatic) candidates = precisions_to_try(tensor::kernels());
+  const tensor::Matrix exact = check_vectors();
+  for (Compute candidate : candidates) {
+    load_encoder_as(candidate);
+    if (candidate == Compute::float32) return;
+    const tensor::Matrix vectors = check_vectors();
+    PrecisionCheck check{candidate, 1};
+    for (size_t i = 0; i < exact.rows(); ++i) {
+      const float cosine = simd::kernels().cosine_f32(exact.row(i), vectors.row(i), exact.columns());
+      check.cosine = std::min(check.cosine, std::isnan(cosine) ? -1.0 : static_cast<double>(cosine));
+    }
+    precision_checks_.push_back(check);
+    if (wanted != Compute::automatic || check.passed()) return;
+  }
+}
+
+void TransformerModel::load_encoder_as(Compute compute) {
+  encoder_ = load_encoder(config_, Parameters(weights_, operand_of(compute)));
+  compute_ = compute;
+}
+
+tensor::Matrix TransformerModel::check_vectors() const {
+  TokenBatch batch;
+  for (size_t t = 0; t < check_texts().size(); ++t) {
+    std::vector<TokenId> ids;
+    if (tokenizer_) ids = token_ids(check_texts()[t], {});
+    // Without a tokenizer, or with one that knows none of it, ids from all over the vocabulary.
+    for (size_t i = ids.size(); i < 2 + t; ++i) {
+      ids.push_back(static_cast<TokenId>((i * 7919 + t * 104729) % encoder_->vocabulary_size));
+    }
+    if (encoder_->max_positions > 0 && ids.size() > encoder_->max_positions) ids.resize(encoder_->max_positions);
+    batch.ids.insert(batch.ids.end(), ids.begin(), ids.end());
+    batch.sequences.append(ids.size());
+  }
+  const tensor::Matrix hidden = hidden_states(batch);
+  // What has no dense vectors is judged by the mean of its hidden states.
+  return splade_ ? pool(PoolingMode::mean, hidden, batch.sequences)
+                 : sentence_vectors(hidden, batch.sequences, {}, true);
 }
 
 void TransformerModel::read_modules(const fs::path& weights) {
@@ -66,7 +107,7 @@ void TransformerModel::read_modules(const fs::path& weights) {
   config_ = Config::load(encoder_folder_ / "config.json");
   weights_ = std::make_shared<const Weights>(Weights::load(weights.empty() ? encoder_folder_ : weights));
   const Parameters parameters(weights_);
-  encoder_ = load_encoder(config_, Parameters(weights_, operand_of(compute_)));
+  encoder_ = load_encoder(config_, parameters);
   masked_lm_head_ = MaskedLmHead::load(config_, parameters, *encoder_);
   m3_heads_ = M3Heads::load(folder_, encoder_->hidden_size);
   strips_ = !m3_heads_;

@@ -22,6 +22,7 @@
 #include "model/encoder.h"
 #include "model/heads.h"
 #include "model/pooling.h"
+#include "model/precision.h"
 #include "sextant/embed.h"
 
 namespace sextant::model {
@@ -88,14 +89,19 @@ class TransformerModel : public Embedder {
   tensor::Matrix sentence_vectors(tensor::Matrix hidden, const tensor::Sequences& sequences,
                                   std::span<const size_t> skipped, std::optional<bool> normalize, size_t cut,
                                   tensor::Context& context) const;
-  // What the layers compute in, and how that was chosen.
+  // What the layers compute in, and how each lower precision that was tried compared with float32.
   Compute compute() const { return compute_; }
+  const std::vector<PrecisionCheck>& precision_checks() const { return precision_checks_; }
   const std::vector<Origin>& origins() const { return origins_; }
   uint64_t parameter_count() const;
   uint64_t parameter_bytes() const;
 
  private:
   struct Item;
+  void choose_precision(Compute wanted);
+  void load_encoder_as(Compute compute);
+  // Of check_texts(), or of made-up ids where there is no tokenizer: [texts, dim].
+  tensor::Matrix check_vectors() const;
   void read_modules(const std::filesystem::path& weights);
   void read_tokenizer();
   void read_prompts();
@@ -116,6 +122,7 @@ class TransformerModel : public Embedder {
   std::string name_;
   Config config_;
   Compute compute_ = Compute::float32;
+  std::vector<PrecisionCheck> precision_checks_;
   std::shared_ptr<const Weights> weights_;
   std::shared_ptr<tensor::Buffers> buffers_ = std::make_shared<tensor::Buffers>();
   std::unique_ptr<Encoder> encoder_;

@@ -22,10 +22,10 @@ std::string excerpt(const std::string& passage) {
 void add_demo(Command app, Context& context) {
   auto model_name = std::make_shared<std::string>();
   Command command = app.subcommand("demo", "Index the sample library and answer a dozen questions by meaning");
-  add_model_option(command, *model_name);
+  add_model_option(command, *model_name, context);
   add_common_options(command, context, Common::threads);
   command.callback([model_name, &context] {
-    auto model = Embedder::load(*model_name);
+    auto model = load_model(*model_name, context);
     Library library = open_sample_library(*model, context);
     print(fmt::format("{} documents, {} passages, model {} ({} dimensions)\n\n", library.document_count(),
                       library.passage_count(), model->name(), model->dim()));

@@ -127,7 +127,7 @@ void add_embed(Command app, Context& context) {
                  "Token ids instead of texts: JSON {\"input_ids\", \"attention_mask\"?, \"token_type_ids\"?}");
   command.option("--hidden", options->hidden,
                  "With --token-ids: F.npy for the hidden states, sequences end to end, F.lengths.npy beside it");
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   add_common_options(command, context, Common::threads);
   command.callback([options, prompt, &context] {
     if (!options->token_ids.empty()) {
@@ -145,7 +145,7 @@ void add_embed(Command app, Context& context) {
     if (options->normalize || options->no_normalize) stream.embed.normalize = options->normalize;
     stream.embed.max_length = options->max_length;
     auto source = engine::open_text_source(options->source);
-    auto model = Embedder::load(options->model);
+    auto model = load_model(options->model, context);
     stream.embed.prompt = options->prompt_name.empty() ? options->prompt : prompt_named(*model, options->prompt_name);
     stream.embed.use_default_prompt = !prompt.given();
     if (options->outputs.empty()) options->outputs = model->outputs().dense ? "dense" : "sparse";

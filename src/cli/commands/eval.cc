@@ -44,8 +44,8 @@ struct Row {
 
 class Models {
  public:
-  explicit Models(const Options& options) : model(Embedder::load(options.model)) {
-    if (!options.against.empty()) against = Embedder::load(options.against);
+  Models(const Options& options, const Context& context) : model(load_model(options.model, context)) {
+    if (!options.against.empty()) against = load_model(options.against, context);
   }
   std::unique_ptr<Embedder> model, against;
 };
@@ -180,7 +180,7 @@ void report(const char* task, const std::vector<Row>& rows, const Models& models
 void add_shared_options(Command command, const std::shared_ptr<Options>& options, Context& context,
                         const char* data_help) {
   command.option("--data", options->data, data_help).required().type_name("PATH");
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   command.option("--against", options->against, "A second model: says whether the difference is more than noise");
   command.option("--dim", options->dim, "Keep the first DIM components of each vector (Matryoshka); 0: all");
   command.option("--max-length", options->max_length, "Tokens read of each text; 0: the model's own limit");
@@ -200,7 +200,7 @@ void run_sts(const Options& options, const Context& context) {
   for (const std::string& path : options.data) {
     for (eval::StsDataset& dataset : eval::read_sts(path)) datasets.push_back(std::move(dataset));
   }
-  Models models(options);
+  Models models(options, context);
   auto progress = context.progress();
   eval::TaskOptions task;
   set_shared(task, options, context, progress.get());
@@ -218,7 +218,7 @@ void run_sts(const Options& options, const Context& context) {
 }
 
 void run_retrieval(const Options& options, const Context& context) {
-  Models models(options);
+  Models models(options, context);
   auto progress = context.progress();
   eval::RetrievalOptions task;
   set_shared(task, options, context, progress.get());
@@ -248,7 +248,7 @@ void run_classify(const Options& options, const Context& context) {
   eval::ClassificationOptions task;
   task.protocol = eval::parse_protocol(options.protocol);
   task.seed = options.seed;
-  Models models(options);
+  Models models(options, context);
   auto progress = context.progress();
   set_shared(task, options, context, progress.get());
   std::vector<Row> rows;

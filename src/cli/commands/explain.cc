@@ -51,10 +51,10 @@ void add_explain(Command app, Context& context) {
   command.option("TEXT", options->text, "A text").required();
   command.option("--prompt", options->prompt, "Text written before TEXT, as it is");
   command.option("--dim", options->dim, "Keep the first so many components and normalise again");
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
-    auto model = Embedder::load(options->model);
+    auto model = load_model(options->model, context);
     Explanation explanation = model->explain(options->text, {.dim = options->dim, .prompt = options->prompt});
     if (context.json) return print_json(explanation, *model, *options);
 

@@ -76,7 +76,7 @@ void add_index(Command app, Context& context) {
       .show_default();
   command.option("--max-file-bytes", options->library.file_bytes_max, "Longer files are skipped, and named")
       .show_default();
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   add_common_options(command, context, Common::json | Common::threads);
   command.callback([options, &context] {
     // The library remembers its model by this name, and is searched from other folders.
@@ -84,7 +84,7 @@ void add_index(Command app, Context& context) {
     if (std::filesystem::is_directory(options->model, error)) {
       options->model = std::filesystem::canonical(options->model).string();
     }
-    auto model = Embedder::load(options->model);
+    auto model = load_model(options->model, context);
     LibraryOptions library = options->library;
     library.thread_count = context.thread_count;
     auto progress = context.progress();

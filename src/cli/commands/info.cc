@@ -54,7 +54,10 @@ std::vector<Origin> describe(const Embedder& model) {
     facts.push_back({"outputs", outputs, ""});
     facts.push_back(
         {"memory", bytes_text(transformer->parameter_bytes()) + " of parameters, mapped where they are F32", ""});
-    facts.push_back({"computed in", "float32", ""});
+    facts.push_back({"computed in", std::string(name(transformer->compute())), ""});
+    for (const model::PrecisionCheck& check : transformer->precision_checks()) {
+      facts.push_back({"precision check", check.text() + (check.passed() ? "" : ": below"), ""});
+    }
   } else {
     const bool remote = !model.has_tokenizer();
     facts.push_back({"architecture",
@@ -78,7 +81,9 @@ std::vector<Origin> describe(const Embedder& model) {
   // A setting that was named with its file wins over the same without.
   std::vector<Origin> unique;
   for (const Origin& fact : facts) {
-    auto same = [&](const Origin& other) { return other.what == fact.what && fact.what != "dense layer"; };
+    auto same = [&](const Origin& other) { 
+      return other.what == fact.what && fact.what != "dense layer" && fact.what != "precision check";
+    };
     if (std::none_of(unique.begin(), unique.end(), same)) unique.push_back(fact);
   }
   return unique;
@@ -90,9 +95,10 @@ void add_info(Command app, Context& context) {
   auto model_name = std::make_shared<std::string>("builtin");
   Command command = app.subcommand("info", "Describe this program, this machine and a model");
   command.option("MODEL,--model,-m", *model_name, "Model folder or name, or builtin").show_default();
+  add_compute_option(command, context);
   add_common_options(command, context, Common::json);
   command.callback([model_name, &context] {
-    auto model = Embedder::load(*model_name);
+    auto model = load_model(*model_name, context);
     std::vector<Origin> facts = {
         {"version", std::string(kVersion), ""},
         {"instructions",

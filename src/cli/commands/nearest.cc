@@ -65,11 +65,11 @@ void add_nearest(Command app, Context& context) {
   command.option("WORD_OR_TEXT", options->text, "A word or a text").required();
   command.option("--limit", options->limit, "How many words").range(1, 10000).show_default();
   command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
     Metric metric = parse_metric(options->metric);
-    auto model = Embedder::load(options->model);
+    auto model = load_model(options->model, context);
     std::vector<float> query = embed_one(*model, options->text, context);
     WordVectors vocabulary = word_vectors(*model);
     // The word itself would always come first and tells nothing.
@@ -83,11 +83,11 @@ void add_analogy(Command app, Context& context) {
   Command command = app.subcommand("analogy", "Solve king - man + woman with word vectors");
   command.option("TERMS", options->terms, "Words joined by + and -, each its own argument").required();
   command.option("--limit", options->limit, "How many words").range(1, 10000).show_default();
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
     auto terms = parse_terms(options->terms);
-    auto model = Embedder::load(options->model);
+    auto model = load_model(options->model, context);
     WordVectors vocabulary = word_vectors(*model);
     std::vector<float> sum(model->dim());
     std::vector<std::string> excluded;

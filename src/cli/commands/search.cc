@@ -107,8 +107,8 @@ void print_hits(const SearchResult& result, const Library& library) {
 }
 
 // The library's model is loaded by the name that the library remembers, unless another is named.
-std::unique_ptr<Embedder> load_model(const Options& options, const std::string& remembered) {
-  if (!options.model.empty()) return Embedder::load(options.model);
+std::unique_ptr<Embedder> model_of(const Options& options, const std::string& remembered, const Context& context) {
+  if (!options.model.empty()) return load_model(options.model, context);
   // A file may come from anybody, and must not choose the server that questions are sent to.
   if (remembered.find("://") != std::string::npos) {
     throw Error(ErrorCode::invalid_argument,
@@ -116,7 +116,7 @@ std::unique_ptr<Embedder> load_model(const Options& options, const std::string& 
                             remembered));
   }
   try {
-    return Embedder::load(remembered);
+    return load_model(remembered, context);
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("the library's model: {} (--model names it elsewhere)", error.what()));
   }
@@ -137,6 +137,7 @@ void add_search(Command app, Context& context) {
   command.option("--limit,-k", options->search.limit, "How many documents").range(1, 100000).show_default();
   command.flag("--all-passages", options->search.all_passages, "Every passage, not only each document's best");
   command.option("--model,-m", options->model, "The model that the library was built with, if it has moved");
+  add_compute_option(command, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
     const std::string& query = options->arguments.back();
@@ -147,7 +148,7 @@ void add_search(Command app, Context& context) {
     std::optional<Library> library;
     std::unique_ptr<Embedder> model;
     if (path.empty()) {
-      model = load_model(*options, "builtin");
+      model = model_of(*options, "builtin", context);
       library = open_sample_library(*model, context);
     } else {
       if (options->arguments.size() == 2 && !std::filesystem::exists(path)) {
@@ -155,7 +156,7 @@ void add_search(Command app, Context& context) {
                     fmt::format("{}: there is no such library; a question of several words needs quotes", path));
       }
       library = Library::open(path);
-      model = load_model(*options, library->model_name());
+      model = model_of(*options, library->model_name(), context);
     }
     SearchResult result = library->search(query, *model, options->search);
     if (context.json) {

@@ -20,11 +20,11 @@ void add_similarity(Command app, Context& context) {
   command.option("A", options->a, "A text").required();
   command.option("B", options->b, "Another text").required();
   command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
-  add_model_option(command, options->model);
+  add_model_option(command, options->model, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
     Metric metric = parse_metric(options->metric);
-    auto model = Embedder::load(options->model);
+    auto model = load_model(options->model, context);
     std::vector<float> a = embed_one(*model, options->a, context);
     std::vector<float> b = embed_one(*model, options->b, context);
     float score = measure(metric, a, b);
