@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/random.h"
-#include "tensor/kernels.h"
 
 namespace sextant::tensor {
 namespace {
@@ -61,58 +60,6 @@ TEST(Gemm, GivesTheSameBytesOnAnyNumberOfThreads) {
   gemm({m, n, k}, rows(a.data(), k), rows(b.data(), n), second.data(), n, false, three);
   EXPECT_EQ(first, second);
 }
-
-class TensorKernels : public testing::TestWithParam<simd::Tier> {
- protected:
-  void SetUp() override {
-    if (!simd::is_available(GetParam())) GTEST_SKIP() << "this processor lacks " << simd::name(GetParam());
-  }
-};
-
-TEST_P(TensorKernels, TileEqualsTheReference) {
-  const Kernels& kernel = tensor::kernels_for(GetParam());
-  for (size_t k : {1, 2, 63, 256}) {
-    std::vector<float> a = random_floats(k * kernel.mr, 7), b = random_floats(k * kernel.nr, 8);
-    std::vector<float> c(kernel.mr * kernel.nr, 1.0f);
-    kernel.gemm_tile(k, a.data(), b.data(), c.data(), kernel.nr, true);
-    for (size_t i = 0; i < kernel.mr; ++i) {
-      for (size_t j = 0; j < kernel.nr; ++j) {
-        double want = 1.0;
-        for (size_t p = 0; p < k; ++p) want += static_cast<double>(a[p * kernel.mr + i]) * b[p * kernel.nr + j];
-        ASSERT_NEAR(c[i * kernel.nr + j], want, 1e-4) << i << ", " << j;
-      }
-    }
-  }
-}
-
-TEST_P(TensorKernels, ExponentialsAreWithinAFewUnitsOfTheLastPlace) {
-  const Kernels& kernel = tensor::kernels_for(GetParam());
-  for (size_t n : {1, 7, 8, 9, 16, 31, 1000}) {
-    std::vector<float> in(n), out(n, -1.0f);
-    for (size_t i = 0; i < n; ++i) in[i] = -2.0f + 3.0f * static_cast<float>(i) / static_cast<float>(n);
-    float sum = kernel.exp_sum(in.data(), out.data(), n, 20.0f, 1.0f);
-    double want_sum = 0;
-    for (size_t i = 0; i < n; ++i) {
-      // The argument itself is rounded to float: at 60 that moves the exponential by up to 60 * 2^-24 * 2.
-      double want = std::exp(static_cast<double>(20.0f * (in[i] - 1.0f)));
-      want_sum += want;
-      ASSERT_NEAR(out[i] / want, 1.0, 5e-7) << "at " << in[i];
-    }
-    EXPECT_NEAR(sum / want_sum, 1.0, 1e-5);
-  }
-}
-
-TEST_P(TensorKernels, AnExcludedEntryAddsNothingToTheSum) {
-  const Kernels& kernel = tensor::kernels_for(GetParam());
-  float values[3] = {0.5f, -1e4f, 0.25f};
-  float sum = kernel.exp_sum(values, values, 3, 20.0f, 1.0f);
-  EXPECT_NEAR(sum, std::exp(-10.0) + std::exp(-15.0), 1e-9);
-  EXPECT_LT(values[1], 1e-37f);
-}
-
-INSTANTIATE_TEST_SUITE_P(Tiers, TensorKernels,
-                         testing::Values(simd::Tier::scalar, simd::Tier::avx2, simd::Tier::avx512),
-                         [](const auto& tier) { return std::string(simd::name(tier.param)); });
 
 }  // namespace
 }  // namespace sextant::tensor

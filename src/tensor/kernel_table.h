@@ -89,7 +89,7 @@ struct Kernels {
   // The largest of n > 0 values; if one is NaN, any.
   float (*max)(const float* values, size_t n);
   // out[i] = exp(scale * (in[i] - shift)); returns the sum, in an order that depends on n alone. in may equal out.
-  // Relative error below 3e-7 for arguments in [-87, 88]; below that range the result is at most 1.2e-38.
+  // Relative error below 3e-7 for arguments in [-87, 88]; below that range the result is at most 1.3e-38.
   float (*exp_sum)(const float* in, float* out, size_t n, float scale, float shift);
   // in[i] ~ scale * out[i] + offset with out[i] in [0, levels]: offset is the smallest value, scale the range over
   // levels. Where a value is not finite, offset is NaN.
