@@ -24,6 +24,13 @@ namespace {
 
 constexpr size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+// How many of the rows LEFT the next tile takes, at most MOST: tiles share rows out evenly, because one of few rows
+// would wait for its own sums.
+constexpr size_t tile_rows(size_t left, size_t most) {
+  const size_t tiles = (left + most - 1) / most;
+  return (left + tiles - 1) / tiles;
+}
+
 // ---- Products
 
 // R rows of A times one panel of C registers' width, k deep, summed in order of p.
@@ -37,13 +44,15 @@ SEXTANT_INLINE void tile_f32(size_t k, const float* a, size_t a_stride, const fl
 #pragma GCC unroll 4
     for (size_t j = 0; j < C; ++j) sums[r][j] = V::zero();
   }
-  for (size_t p = 0; p < k; ++p) {
+  // From -k to 0, which takes no register for the end: 12 pointers to rows leave none.
+  a += k;
+  for (ptrdiff_t p = -static_cast<ptrdiff_t>(k); p != 0; ++p) {
     Reg columns[C];
 #pragma GCC unroll 4
     for (size_t j = 0; j < C; ++j) columns[j] = V::load(b + j * V::kLanes);
 #pragma GCC unroll 16
     for (size_t r = 0; r < R; ++r) {
-      const Reg value = V::set1(a[r * a_stride + p]);
+      const Reg value = V::set1((a + r * a_stride)[p]);
 #pragma GCC unroll 4
       for (size_t j = 0; j < C; ++j) sums[r][j] = V::fma(value, columns[j], sums[r][j]);
     }
@@ -86,8 +95,8 @@ void product_f32(const Product& product) {
     for (size_t j = 0; j < product.n; j += kWidth) {
       const float* panel = b + j * product.k + p * kWidth;
       const size_t width = smaller(kWidth, product.n - j);
-      for (size_t i = 0; i < product.m; i += R) {
-        const size_t rows = smaller(R, product.m - i);
+      for (size_t i = 0, rows = 0; i < product.m; i += rows) {
+        rows = tile_rows(product.m - i, R);
         float* c = product.c + i * product.c_stride + j;
         if (width == kWidth) {
           tile_f32_of<V, R, C>(rows, k, a + i * a_stride + p, a_stride, panel, c, product.c_stride, accumulate);
@@ -123,14 +132,17 @@ SEXTANT_INLINE void tile_small(const Product& product, size_t i, size_t j, const
 #pragma GCC unroll 4
     for (size_t x = 0; x < C; ++x) sums[r][x] = W::zero();
   }
-  const char* rows = static_cast<const char*>(product.a) + i * product.a_stride;
-  for (size_t p = 0; p < product.k; p += W::kGroup) {
+  const size_t k = product.k * sizeof(typename W::A);
+  const size_t a_stride = product.a_stride;
+  const char* rows = static_cast<const char*>(product.a) + i * a_stride + k;
+  for (ptrdiff_t p = -static_cast<ptrdiff_t>(k); p != 0;
+       p += static_cast<ptrdiff_t>(W::kGroup * sizeof(typename W::A))) {
     typename W::Right columns[C];
 #pragma GCC unroll 4
     for (size_t x = 0; x < C; ++x) columns[x] = W::right(b + x * W::kColumns * W::kGroup);
 #pragma GCC unroll 16
     for (size_t r = 0; r < R; ++r) {
-      const typename W::Left value = W::left(reinterpret_cast<const typename W::A*>(rows + r * product.a_stride) + p);
+      const typename W::Left value = W::left(reinterpret_cast<const typename W::A*>(rows + r * a_stride + p));
 #pragma GCC unroll 4
       for (size_t x = 0; x < C; ++x) {
         sums[r][x] = W::step(sums[r][x], value, columns[x]);
@@ -164,8 +176,8 @@ void product_small(const Product& product) {
   const auto* b = static_cast<const typename W::B*>(product.b);
   for (size_t j = 0; j < product.n; j += kWidth) {
     const size_t width = smaller(kWidth, product.n - j);
-    for (size_t i = 0; i < product.m; i += R) {
-      const size_t rows = smaller(R, product.m - i);
+    for (size_t i = 0, rows = 0; i < product.m; i += rows) {
+      rows = tile_rows(product.m - i, R);
       float* c = product.c + i * product.c_stride + j;
       if (width == kWidth) {
         tile_small_of<W, R, C>(rows, product, i, j, b + j * product.k, c, product.c_stride);
