@@ -390,8 +390,8 @@ void expect_the_same_bytes_however_cut(const ProductKernel& kernel, const Operan
   product.c = whole.data();
   product.c_stride = whole.stride();
   kernel.multiply(product);
-  for (size_t m : {1, 2, 5, 12, 16, 17, 31}) {
-    for (size_t first : {0, 1, 13}) {
+  for (size_t m : {1, 5, 17, 31}) {
+    for (size_t first : {1, 14}) {
       for (size_t panel = 0; panel < operands.panels; ++panel) {
         const size_t rows = std::min(m, operands.m - first);
         const size_t left = operands.n - panel * width;
