@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tensor/kernels.h"
 
 namespace sextant::tensor {
 namespace {
