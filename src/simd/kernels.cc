@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace sextant::simd {
@@ -26,6 +28,13 @@ struct Processor {
 #if defined(__x86_64__)
 
 bool bit(unsigned word, int position) { return (word >> position & 1) != 0; }
+
+// Linux gives a process its tiles (8 KB for every thread's state) only when asked, and may refuse.
+bool ask_for_tiles() {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;               // the component's number in XCR0
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
 
 // Asks the processor which instructions it has, and the operating system (XCR0) whose registers it saves.
 Processor ask_processor() {
@@ -62,7 +71,7 @@ Processor ask_processor() {
   result.best = Tier::avx512_bf16;
   bool with_amx = (xcr0 & 0x60000) == 0x60000 /* tiles */ && bit(d7, 24) /* TILE */ && bit(d7, 25) /* INT8 */ &&
                   bit(d7, 22) /* BF16 */;
-  if (with_amx) result.best = Tier::amx;
+  if (with_amx && ask_for_tiles()) result.best = Tier::amx;
   return result;
 }
 

@@ -59,8 +59,8 @@ void gemm(GemmShape shape, MatrixView a, MatrixView b, float* c, size_t c_stride
         product.a = memory.data();
         product.a_stride = product.k * sizeof(float);
       }
-      pack_panels(b.data + p0 * b.row_stride + j0 * b.column_stride, b.row_stride, b.column_stride, product.k, product.n,
-                  width, memory.data() + a_floats);
+      pack_panels(b.data + p0 * b.row_stride + j0 * b.column_stride, b.row_stride, b.column_stride, product.k,
+                  product.n, width, memory.data() + a_floats);
       kernel.f32.multiply(product);
     }
   });

@@ -40,16 +40,16 @@ struct PanelShape {
 
 // C [m, n] = A [m, k] B [k, n], B packed. The types of A and B are the kernel's:
 //   f32   A float, B float
-//   bf16  A BFloat16, B BFloat16, sums in float
+//   bf16  A BFloat16, B BFloat16, sums in float; the tiers avx512_bf16 and amx take denormals for zero
 //   i8    A uint8, B int8, sums in int32; C[i, j] = column_scales[j] *
-//         (row_scales[i] * sum + row_offsets[i] * column_sums[j])
+//         (row_scales[i] * sum + row_offsets[i] * column_sums[j]). REQUIRES: k <= 65536, which keeps every sum exact
 struct Product {
   size_t m, n;
-  size_t k;        // already filled up, for A as well: A's rows hold k elements
-  const void* a;   // [m, k]
+  size_t k;         // already filled up, for A as well: A's rows hold k elements
+  const void* a;    // [m, k]
   size_t a_stride;  // bytes from one row to the next
-  const void* b;   // the first panel; each has k * width elements
-  float* c;        // [m, n]; nothing beyond is written
+  const void* b;    // the first panel; each has k * width elements
+  float* c;         // [m, n]; nothing beyond is written
   size_t c_stride;  // floats from one row to the next
   bool accumulate;  // C += A B; for f32 alone
   // For i8 alone. The arrays of columns begin with the first panel's, and are filled up to whole panels.
@@ -70,9 +70,11 @@ struct Kernels {
   ProductKernel f32, bf16, i8;
   // The largest value of A that i8 takes: 255, or 127 where pairs of products are summed in 16 bits.
   int i8_max;
-  // Whether bf16 has instructions of its own; else it computes in f32 what it reads as bf16.
+  // Whether bf16 is faster than f32 here: it has instructions of its own (else it computes in f32 what it reads as
+  // bf16), and the processor starts them often enough. Known by vendor, not measured: the same machine always says the
+  // same.
   bool bf16_native;
-  // Likewise i8: products of bytes in one step.
+  // Whether products of bytes are summed in one step.
   bool i8_native;
 
   // row = activation(row + bias) + residual. bias and residual may be nullptr: 0; residual may equal row.
@@ -87,7 +89,7 @@ struct Kernels {
   // The largest of n > 0 values; if one is NaN, any.
   float (*max)(const float* values, size_t n);
   // out[i] = exp(scale * (in[i] - shift)); returns the sum, in an order that depends on n alone. in may equal out.
-  // Relative error below 3e-7 for arguments in [-87, 88]; below that range the result is at most 1.2e-38.
+  // Relative error below 3e-7 for arguments in [-87, 88]; below that range the result is at most 1.3e-38.
   float (*exp_sum)(const float* in, float* out, size_t n, float scale, float shift);
   // in[i] ~ scale * out[i] + offset with out[i] in [0, levels]: offset is the smallest value, scale the range over
   // levels. Where a value is not finite, offset is NaN.

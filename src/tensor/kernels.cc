@@ -2,8 +2,24 @@
 
 #include <array>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace sextant::tensor {
 namespace {
+
+#if defined(__x86_64__)
+// Asked by vendor rather than by a stopwatch: which precision is chosen must not hang on what else the machine does.
+bool bf16_products_outrun_f32() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0) return false;
+  return b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
+}
+#endif
 
 void fill_tier(Kernels& kernels, simd::Tier tier) {
   switch (tier) {
@@ -17,7 +33,9 @@ void fill_tier(Kernels& kernels, simd::Tier tier) {
     case simd::Tier::avx512_vnni:
       return fill_avx512_vnni(kernels);
     case simd::Tier::avx512_bf16:
-      return fill_avx512_bf16(kernels);
+      fill_avx512_bf16(kernels);
+      kernels.bf16_native = bf16_products_outrun_f32();
+      return;
     case simd::Tier::amx:
       return fill_amx(kernels);
 #else

@@ -87,6 +87,8 @@ struct Pairs {
 };
 
 // Four products at a time. Pairs of them are summed in 16 bits, which is why A stops at 127: 2 * 127 * 127 < 2^15.
+// The two multiplications share two ports, so twice the speed of f32 is the limit (measured on Zen 3: 194 GOP/s of
+// 207). Adding two steps in 16 bits before widening gained 8 %, and only where the weights are small enough: left out.
 struct Quads {
   using A = uint8_t;
   using B = int8_t;
@@ -107,8 +109,8 @@ struct Quads {
   }
   static void store(float* c, Sum sum, const Product& product, size_t i, size_t j) {
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(product.row_scales[i]));
-    const __m256 all = _mm256_fmadd_ps(_mm256_loadu_ps(product.column_sums + j),
-                                       _mm256_set1_ps(product.row_offsets[i]), scaled);
+    const __m256 all =
+        _mm256_fmadd_ps(_mm256_loadu_ps(product.column_sums + j), _mm256_set1_ps(product.row_offsets[i]), scaled);
     _mm256_storeu_ps(c, _mm256_mul_ps(all, _mm256_loadu_ps(product.column_scales + j)));
   }
 };

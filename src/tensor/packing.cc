@@ -77,9 +77,7 @@ const ProductKernel& product_kernel(const Kernels& kernels, Compute compute) {
   }
 }
 
-size_t element_bytes(Compute compute) {
-  return compute == Compute::float32 ? 4 : compute == Compute::bfloat16 ? 2 : 1;
-}
+size_t element_bytes(Compute compute) { return compute == Compute::float32 ? 4 : compute == Compute::bfloat16 ? 2 : 1; }
 
 PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels)
     : in_(in), compute_(compute) {

@@ -31,8 +31,8 @@ struct Rows {
   size_t stride;
 };
 
-// Element (p, j) of B [k, columns] is data[p * step + j * column_step]: into f32 panels of WIDTH columns, of which there
-// are ceil(columns / width), k * width floats each.
+// Element (p, j) of B [k, columns] is data[p * step + j * column_step]: into f32 panels of WIDTH columns, of which
+// there are ceil(columns / width), k * width floats each.
 void pack_panels(const float* data, size_t step, size_t column_step, size_t k, size_t columns, size_t width,
                  float* panels);
 
@@ -51,8 +51,7 @@ class PackedWeights {
   // C [m, columns] = A [m, depth] times the columns from FIRST on. REQUIRES: FIRST is a multiple of the panel's width.
   // row_scales and row_offsets for int8 alone.
   void multiply(const Kernels& kernels, const void* a, size_t a_stride, size_t m, size_t first, size_t columns,
-                float* c, size_t c_stride, const float* row_scales = nullptr,
-                const float* row_offsets = nullptr) const;
+                float* c, size_t c_stride, const float* row_scales = nullptr, const float* row_offsets = nullptr) const;
 
  private:
   size_t in_ = 0, out_ = 0, depth_ = 0;

@@ -1,14 +1,16 @@
-// simd/emulation/immintrin.h: the AVX-512 instructions that our kernels use, in plain C++, for tests alone.
+// simd/emulation/immintrin.h: the AVX-512 and AMX instructions that our kernels use, in plain C++, for tests alone.
 //
-// The tests compile kernels_avx512*.cc a second time with this folder ahead of the compiler's own headers, so that
-// their loops, masks and arithmetic are checked on machines that lack the instructions, and under sanitizers. It is
-// written from the instructions' descriptions (Intel's manual, volume 2), lane by lane, and is as slow as it looks.
-// Masked loads and stores touch only the lanes of their mask, as the real ones do.
+// The tests compile kernels_avx512*.cc and kernels_amx.cc a second time with this folder ahead of the compiler's own
+// headers, so that their loops, masks and arithmetic are checked on machines that lack the instructions, and under
+// sanitizers. It is written from the instructions' descriptions (Intel's manual, volume 2), lane by lane, and is as
+// slow as it looks. Masked loads and stores touch only the lanes of their mask, tiles only their configured rows, as
+// the real ones do. Tiles that an instruction would refuse throw std::logic_error; each thread has its own.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 
 struct alignas(16) __m128 {
   float v[4];
@@ -42,10 +44,12 @@ enum {
   _CMP_NGT_UQ = 0x0a,
   _CMP_GT_OQ = 0x1e,
 };
-enum { _MM_FROUND_TO_NEAREST_INT = 0 };
+enum { _MM_FROUND_TO_NEAREST_INT = 0, _MM_FROUND_NO_EXC = 8 };
+enum { _MM_HINT_T0 = 3, _MM_HINT_T1 = 2 };
 #define _MM_SHUFFLE(z, y, x, w) (((z) << 6) | ((y) << 4) | ((x) << 2) | (w))
 
 #define SEXTANT_KEEP_ZMM(reg) static_cast<void>(reg)
+#define SEXTANT_KEEP_REGISTER(reg) static_cast<void>(reg)
 
 namespace sextant_emulation {
 
@@ -163,6 +167,8 @@ inline uint16_t to_half(float value) {
 
 }  // namespace sextant_emulation
 
+inline void _mm_prefetch(const void*, int) {}
+
 // ---- 128 bits
 inline __m128i _mm_loadu_si128(const __m128i* p) { return sextant_emulation::load<__m128i>(p); }
 inline void _mm_storeu_si128(__m128i* p, __m128i a) { std::memcpy(static_cast<void*>(p), &a, sizeof(a)); }
@@ -244,6 +250,9 @@ inline __m512 _mm512_set1_ps(float x) {
 inline __m512i _mm512_set1_epi32(int x) {
   return sextant_emulation::map<int32_t>(__m512i{}, [x](int32_t) { return x; });
 }
+inline __m512i _mm512_set1_epi16(short x) {
+  return sextant_emulation::map<int16_t>(__m512i{}, [x](int16_t) { return x; });
+}
 inline __m512i _mm512_set1_epi8(char x) {
   return sextant_emulation::map<int8_t>(__m512i{}, [x](int8_t) { return static_cast<int8_t>(x); });
 }
@@ -291,6 +300,13 @@ inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   for (int i = 0; i < 16; ++i) c.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
   return c;
 }
+inline __m512 _mm512_div_ps(__m512 a, __m512 b) {
+  return sextant_emulation::zip<float>(a, b, [](float x, float y) { return x / y; });
+}
+// To integers alone: no fractions of bits are asked for.
+inline __m512 _mm512_roundscale_ps(__m512 a, int) {
+  return sextant_emulation::map<float>(a, [](float x) { return std::nearbyint(x); });
+}
 inline __m512 _mm512_abs_ps(__m512 a) {
   return sextant_emulation::map<float>(a, [](float x) { return std::fabs(x); });
 }
@@ -306,10 +322,33 @@ inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {
   for (int i = 0; i < 16; ++i) mask |= (sextant_emulation::compare(a.v[i], b.v[i], predicate) ? 1u : 0u) << i;
   return static_cast<__mmask16>(mask);
 }
+// Reductions halve until one lane is left, as the compilers' sequences do.
+namespace sextant_emulation {
+template <class Op>
+float reduce(__m512 a, Op op) {
+  for (int half = 8; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) a.v[i] = op(a.v[i], a.v[i + half]);
+  }
+  return a.v[0];
+}
+}  // namespace sextant_emulation
+inline float _mm512_reduce_add_ps(__m512 a) {
+  return sextant_emulation::reduce(a, [](float x, float y) { return x + y; });
+}
+inline float _mm512_reduce_max_ps(__m512 a) {
+  return sextant_emulation::reduce(a, [](float x, float y) { return x > y ? x : y; });
+}
+inline float _mm512_reduce_min_ps(__m512 a) {
+  return sextant_emulation::reduce(a, [](float x, float y) { return x < y ? x : y; });
+}
 // Products of pairs of bf16, denormals in and out taken for zero; each addition rounds.
+namespace sextant_emulation {
+inline float flush(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
+inline float widen(uint16_t bits) { return flush(cast<float>(static_cast<uint32_t>(bits) << 16)); }
+}  // namespace sextant_emulation
 inline __m512 _mm512_dpbf16_ps(__m512 c, __m512bh a, __m512bh b) {
-  auto flush = [](float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; };
-  auto widen = [&](uint16_t bits) { return flush(sextant_emulation::cast<float>(static_cast<uint32_t>(bits) << 16)); };
+  using sextant_emulation::flush;
+  using sextant_emulation::widen;
   for (int i = 0; i < 16; ++i) {
     float odd = flush(std::fma(widen(a.v[2 * i + 1]), widen(b.v[2 * i + 1]), flush(c.v[i])));
     c.v[i] = flush(std::fma(widen(a.v[2 * i]), widen(b.v[2 * i]), odd));
@@ -353,6 +392,17 @@ inline __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
   }
   return r;
 }
+// Sums of two products, held within 16 bits.
+inline __m512i _mm512_maddubs_epi16(__m512i a, __m512i b) {
+  sextant_emulation::Lanes<uint8_t, __m512i> x(a);
+  sextant_emulation::Lanes<int8_t, __m512i> y(b);
+  sextant_emulation::Lanes<int16_t, __m512i> r;
+  for (int i = 0; i < 32; ++i) {
+    int sum = x.v[2 * i] * y.v[2 * i] + x.v[2 * i + 1] * y.v[2 * i + 1];
+    r.v[i] = static_cast<int16_t>(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+  }
+  return r.reg();
+}
 inline __m512i _mm512_dpbusd_epi32(__m512i c, __m512i a, __m512i b) {
   sextant_emulation::Lanes<uint8_t, __m512i> x(a);
   sextant_emulation::Lanes<int8_t, __m512i> y(b);
@@ -387,6 +437,13 @@ inline __m512i _mm512_cvtps_epi32(__m512 a) {
   }
   return r;
 }
+// As unsigned numbers, held within [0, 255].
+inline void _mm512_mask_cvtusepi32_storeu_epi8(void* p, __mmask16 m, __m512i a) {
+  for (int i = 0; i < 16; ++i) {
+    uint32_t value = static_cast<uint32_t>(a.v[i]);
+    if (m >> i & 1) static_cast<uint8_t*>(p)[i] = static_cast<uint8_t>(value > 255 ? 255 : value);
+  }
+}
 inline __m512 _mm512_cvtph_ps(__m256i a) {
   sextant_emulation::Lanes<uint16_t, __m256i> x(a);
   __m512 r{};
@@ -397,4 +454,120 @@ inline __m256i _mm512_cvtps_ph(__m512 a, int) {
   sextant_emulation::Lanes<uint16_t, __m256i> r;
   for (int i = 0; i < 16; ++i) r.v[i] = sextant_emulation::to_half(a.v[i]);
   return r.reg();
+}
+
+// ---- AMX: eight tiles of up to 16 rows of up to 64 bytes
+
+namespace sextant_emulation {
+
+struct Tile {
+  int rows = 0;
+  int row_bytes = 0;
+  unsigned char bytes[16][64] = {};
+
+  template <class T>
+  T at(int row, int element) const {
+    T value;
+    std::memcpy(&value, &bytes[row][element * sizeof(T)], sizeof(T));
+    return value;
+  }
+};
+
+struct Tiles {
+  bool configured = false;
+  Tile tile[8];
+};
+inline thread_local Tiles tiles;
+
+inline Tile& tile(int number) {
+  if (!tiles.configured) throw std::logic_error("a tile is used without a configuration");
+  Tile& t = tiles.tile[number];
+  if (t.rows == 0) throw std::logic_error("a tile is used that the configuration leaves out");
+  return t;
+}
+
+// The tiles of c += a b, checked as the instructions check them.
+struct Operands {
+  Tile& c;
+  const Tile& a;
+  const Tile& b;
+};
+inline Operands operands(int c, int a, int b) {
+  if (a == b || a == c || b == c) throw std::logic_error("a product of tiles names one twice");
+  Operands o{tile(c), tile(a), tile(b)};
+  if (o.c.row_bytes != o.b.row_bytes || o.a.rows != o.c.rows || o.a.row_bytes / 4 != o.b.rows) {
+    throw std::logic_error("the shapes of tiles do not make a product");
+  }
+  return o;
+}
+
+}  // namespace sextant_emulation
+
+inline void _tile_loadconfig(const void* memory) {
+  unsigned char raw[64];
+  std::memcpy(raw, memory, sizeof(raw));
+  bool valid = raw[0] == 1 && raw[1] == 0;
+  for (int i = 2; i < 16; ++i) valid = valid && raw[i] == 0;
+  sextant_emulation::Tiles fresh;
+  fresh.configured = true;
+  for (int t = 0; t < 16; ++t) {
+    uint16_t row_bytes = 0;
+    std::memcpy(&row_bytes, raw + 16 + 2 * t, sizeof(row_bytes));
+    int rows = raw[48 + t];
+    valid = valid && rows <= 16 && row_bytes <= 64 && (rows == 0) == (row_bytes == 0) && (t < 8 || rows == 0);
+    if (!valid) throw std::logic_error("LDTILECFG would refuse this configuration");
+    if (t >= 8) continue;
+    fresh.tile[t].rows = rows;
+    fresh.tile[t].row_bytes = row_bytes;
+  }
+  sextant_emulation::tiles = fresh;
+}
+inline void _tile_release() { sextant_emulation::tiles = {}; }
+inline void _tile_zero(int number) { std::memset(sextant_emulation::tile(number).bytes, 0, 1024); }
+inline void _tile_loadd(int number, const void* base, size_t stride) {
+  sextant_emulation::Tile& tile = sextant_emulation::tile(number);
+  std::memset(tile.bytes, 0, sizeof(tile.bytes));
+  for (int row = 0; row < tile.rows; ++row) {
+    std::memcpy(tile.bytes[row], static_cast<const char*>(base) + static_cast<size_t>(row) * stride,
+                static_cast<size_t>(tile.row_bytes));
+  }
+}
+inline void _tile_stored(int number, void* base, size_t stride) {
+  const sextant_emulation::Tile& tile = sextant_emulation::tile(number);
+  for (int row = 0; row < tile.rows; ++row) {
+    std::memcpy(static_cast<char*>(base) + static_cast<size_t>(row) * stride, tile.bytes[row],
+                static_cast<size_t>(tile.row_bytes));
+  }
+}
+// Even and odd elements are summed apart, then their sums together, then onto C; denormals are zero throughout.
+inline void _tile_dpbf16ps(int c, int a, int b) {
+  using sextant_emulation::flush;
+  using sextant_emulation::widen;
+  sextant_emulation::Operands o = sextant_emulation::operands(c, a, b);
+  for (int row = 0; row < o.c.rows; ++row) {
+    for (int column = 0; column < o.c.row_bytes / 4; ++column) {
+      float sums[2] = {0, 0};
+      for (int k = 0; k < o.a.row_bytes / 4; ++k) {
+        for (int odd = 0; odd < 2; ++odd) {
+          sums[odd] = flush(std::fma(widen(o.a.at<uint16_t>(row, 2 * k + odd)),
+                                     widen(o.b.at<uint16_t>(k, 2 * column + odd)), sums[odd]));
+        }
+      }
+      float sum = flush(flush(o.c.at<float>(row, column)) + flush(sums[0] + sums[1]));
+      std::memcpy(&o.c.bytes[row][column * 4], &sum, sizeof(sum));
+    }
+  }
+}
+// Bytes of a are unsigned, those of b signed.
+inline void _tile_dpbusd(int c, int a, int b) {
+  sextant_emulation::Operands o = sextant_emulation::operands(c, a, b);
+  for (int row = 0; row < o.c.rows; ++row) {
+    for (int column = 0; column < o.c.row_bytes / 4; ++column) {
+      uint32_t sum = o.c.at<uint32_t>(row, column);
+      for (int k = 0; k < o.a.row_bytes; ++k) {
+        sum += static_cast<uint32_t>(o.a.at<uint8_t>(row, k) * o.b.at<int8_t>(k / 4, 4 * column + k % 4));
+      }
+      std::memcpy(&o.c.bytes[row][column * 4], &sum, sizeof(sum));
+    }
+  }
 }
