@@ -4,7 +4,10 @@
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <string>
 #include <vector>
+
+#include "sextant/error.h"
 
 namespace sextant::tensor {
 namespace {
@@ -87,6 +90,11 @@ PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute com
     for (size_t i = 0; i < part.count; ++i) rows.push_back(part.data + i * part.stride);
   }
   out_ = rows.size();
+  constexpr size_t kInt8DepthMax = 65536;  // beyond it sums could leave 32 bits
+  if (compute == Compute::int8 && in > kInt8DepthMax) {
+    throw Error(ErrorCode::unsupported,
+                "int8 is for layers of at most 65536 inputs, this one has " + std::to_string(in));
+  }
   depth_ = shape.filled(in);
   const size_t panels = (out_ + shape.width - 1) / shape.width;
   columns_filled_ = panels * shape.width;
