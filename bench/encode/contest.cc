@@ -1,0 +1,314 @@
+#include "contest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "sextant/error.h"
+#include "sextant/tokenizer.h"
+#include "simd/kernels.h"
+
+namespace sextant::bench {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Vectors = std::vector<std::vector<float>>;
+
+constexpr double kFloatCosineMin = 0.99999;  // between two float32 engines
+constexpr double kTextsCosineMax = 0.9999;   // between different texts, else the model tells nothing apart
+constexpr double kPeakSeconds = 0.03;
+constexpr size_t kTrials = 3;  // of each form
+
+double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    ab += static_cast<double>(a[i]) * b[i];
+    aa += static_cast<double>(a[i]) * a[i];
+    bb += static_cast<double>(b[i]) * b[i];
+  }
+  return a.size() == b.size() ? ab / std::sqrt(aa * bb) : 0;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+std::vector<double> ratios(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> result(a.size());
+  for (size_t i = 0; i < a.size(); ++i) result[i] = a[i] / b[i];
+  return result;
+}
+
+// The texts of a case, and the same as the peer takes them.
+struct Texts {
+  std::vector<std::string> texts;
+  std::vector<size_t> tokens;
+  std::vector<size_t> order;  // the peer's row i is text order[i]
+  json batches = json::array();
+  double token_count = 0;
+  double operations = 0;
+};
+
+Texts make_texts(const Shape& shape, const Case& which, const fs::path& folder) {
+  Texts result;
+  if (which.length == 0) {
+    result.tokens = mixed_lengths(which.batch == 1 ? 64 : 4 * which.batch);
+  } else {
+    // Alone, texts of one length take the same time: enough of them that they are not always the same words.
+    const size_t count = which.batch == 1 ? std::max<size_t>(2, 256 / which.length) : which.batch;
+    result.tokens.assign(count, which.length);
+  }
+  const Tokenizer tokenizer = Tokenizer::load(folder);
+  std::vector<std::vector<TokenId>> ids(result.tokens.size());
+  for (size_t i = 0; i < result.tokens.size(); ++i) {
+    result.texts.push_back(text_of(shape, result.tokens[i], i + 1));
+    tokenizer.encode_ids(result.texts[i], {}, ids[i]);
+    if (ids[i].size() != result.tokens[i]) {
+      throw Error(ErrorCode::internal,
+                  fmt::format("text {} has {} tokens, expected {}", i, ids[i].size(), result.tokens[i]));
+    }
+    result.token_count += static_cast<double>(ids[i].size());
+    result.operations += shape.operations(ids[i].size());
+  }
+  result.order.resize(ids.size());
+  std::iota(result.order.begin(), result.order.end(), size_t{0});
+  std::stable_sort(result.order.begin(), result.order.end(),
+                   [&](size_t a, size_t b) { return ids[a].size() < ids[b].size(); });
+  for (size_t begin = 0; begin < ids.size(); begin += which.batch) {
+    const size_t end = std::min(begin + which.batch, ids.size());
+    const size_t columns = ids[result.order[end - 1]].size();
+    std::vector<TokenId> padded;
+    std::vector<size_t> lengths;
+    for (size_t i = begin; i < end; ++i) {
+      const std::vector<TokenId>& row = ids[result.order[i]];
+      padded.insert(padded.end(), row.begin(), row.end());
+      padded.resize(padded.size() + columns - row.size(), 0);
+      lengths.push_back(row.size());
+    }
+    result.batches.push_back({{"rows", end - begin}, {"columns", columns}, {"ids", padded}, {"lengths", lengths}});
+  }
+  return result;
+}
+
+// The fastest arithmetic that a tier has for a precision; empty where there is none.
+std::string peak_of(simd::Tier tier, const std::string& precision, const std::vector<std::string>& available) {
+  auto first_of = [&](std::initializer_list<std::pair<simd::Tier, const char*>> candidates) {
+    for (const auto& [needed, name] : candidates) {
+      if (tier >= needed && std::find(available.begin(), available.end(), name) != available.end()) {
+        return std::string(name);
+      }
+    }
+    return std::string();
+  };
+  using simd::Tier;
+  if (precision == "int8") {
+    return first_of({{Tier::amx, "amx int8"}, {Tier::avx512_vnni, "avx512 int8"}, {Tier::avx2, "avx2 int8"}});
+  }
+  if (precision == "bfloat16") return first_of({{Tier::amx, "amx bf16"}, {Tier::avx512_bf16, "avx512 bf16"}});
+  return first_of({{Tier::avx512, "avx512 f32"}, {Tier::avx2, "avx2 f32"}});
+}
+
+// A contestant in a case: one of the forms that it may take.
+struct Entry {
+  std::string form;
+  std::unique_ptr<Child> child;
+  double load_seconds = 0;
+  double cosine_min = 1;
+  std::vector<double> rates = {};
+};
+
+}  // namespace
+
+struct Contest::Contestant {
+  std::string name;
+  std::string precision;
+  std::string tier;  // Sextant's; empty for the peer
+  std::string peak_name;
+  std::vector<fs::path> graphs = {};  // the peer's, one a form
+  bool is_peer() const { return !graphs.empty(); }
+
+  // Of a case.
+  std::unique_ptr<Child> child = nullptr;
+  std::vector<double> rates = {};  // tokens a second, one a round
+  Result result = {};
+};
+
+Contest::Contest(const Shape& shape, ContestOptions options)
+    : shape_(shape), options_(std::move(options)), folder_(model_folder(shape, options_.work_folder / "models")) {
+  reference_ = std::make_unique<Child>("the reference", std::vector<std::string>{options_.program, "--worker"});
+  reference_->ask({{"op", "load"}, {"folder", folder_.string()}, {"compute", "float32"}, {"threads", 1}});
+  peaks_ = reference_->ask({{"op", "peaks"}})["peaks"].get<std::vector<std::string>>();
+  add_sextant();
+  if (options_.with_peer) add_peer();
+}
+
+Contest::~Contest() = default;
+
+double Contest::model_megabytes() const {
+  return static_cast<double>(fs::file_size(folder_ / "model.safetensors")) / 1e6;
+}
+
+void Contest::add_sextant() {
+  std::vector<std::string> tiers = options_.tiers;
+  if (tiers.empty()) tiers = {std::string(simd::name(simd::best_tier()))};
+  for (const std::string& tier : tiers) {
+    for (const std::string& compute : options_.computes) {
+      contestants_.push_back({fmt::format("sextant {} {}", compute, tier), compute, tier,
+                              peak_of(simd::parse_tier(tier), compute, peaks_)});
+    }
+  }
+}
+
+void Contest::add_peer() {
+  // Without VNNI, products of two whole bytes overflow the 16 bits that they are summed in.
+  const char* weights = simd::is_available(simd::Tier::avx512_vnni) ? "s8" : "s7";
+  for (const char* precision : {"float32", "int8"}) {
+    Contestant peer{fmt::format("onnxruntime {}", precision), precision, "",
+                    peak_of(simd::best_tier(), precision, peaks_)};
+    std::vector<json> forms;
+    if (shape_.family == Family::bert) {
+      forms = {{{"attention", "plain"}, {"fused", false}}, {{"attention", "fused"}, {"fused", true}}};
+    } else {
+      forms = {json::object()};
+    }
+    for (json& form : forms) {
+      form["precision"] = precision;
+      if (peer.precision == "int8") form["weights"] = weights;
+      std::string name = precision;
+      if (form.contains("weights")) name += fmt::format("-{}", weights);
+      if (form.contains("attention")) name += "-" + form["attention"].get<std::string>();
+      fs::path graph = options_.work_folder / "graphs" / folder_.filename() / (name + ".onnx");
+      fs::create_directories(graph.parent_path());
+      Child writer("graph.js", {"node", (options_.peer_sources / "graph.js").string(), folder_.string(), graph.string(),
+                                form.dump()});
+      writer.listen();
+      peer.graphs.push_back(std::move(graph));
+    }
+    contestants_.push_back(std::move(peer));
+  }
+}
+
+std::unique_ptr<Child> Contest::start(const Contestant& contestant, const std::string& graph, size_t threads) const {
+  if (contestant.is_peer()) {
+    auto child = std::make_unique<Child>(contestant.name,
+                                         std::vector<std::string>{"node", (options_.peer_sources / "peer.js").string()},
+                                         std::vector<std::pair<std::string, std::string>>{
+                                             {"SEXTANT_BENCH_PEER", (options_.work_folder / "peer").string()}});
+    child->ask({{"op", "load"}, {"graph", graph}, {"threads", threads}});
+    return child;
+  }
+  auto child =
+      std::make_unique<Child>(contestant.name, std::vector<std::string>{options_.program, "--worker"},
+                              std::vector<std::pair<std::string, std::string>>{{"SEXTANT_SIMD", contestant.tier}});
+  child->ask({{"op", "load"}, {"folder", folder_.string()}, {"compute", contestant.precision}, {"threads", threads}});
+  return child;
+}
+
+std::vector<Result> Contest::run(const Case& which) {
+  const Texts texts = make_texts(shape_, which, folder_);
+  // Mixed lengths come all at once, and Sextant groups them itself.
+  const size_t texts_per_call = which.batch == 1 ? 1 : texts.texts.size();
+  const json set_texts = {{"op", "set"}, {"texts", texts.texts}, {"texts_per_call", texts_per_call}};
+  const json set_batches = {{"op", "set"}, {"batches", texts.batches}};
+  const Texts first = make_texts(shape_, {16, 1, 1}, folder_);
+  const json set_first_text = {{"op", "set"}, {"texts", {first.texts[0]}}, {"texts_per_call", 1}};
+  const json set_first_batch = {{"op", "set"}, {"batches", {first.batches[0]}}};
+  auto rate_of = [&](Child& child, double seconds) {
+    const json answer = child.ask({{"op", "run"}, {"seconds", seconds}});
+    const double taken = answer[options_.cpu_clock ? "cpu_seconds" : "seconds"].get<double>();
+    return texts.token_count * answer["passes"].get<double>() / taken;
+  };
+  auto vectors_of = [](Child& child) { return child.ask({{"op", "vectors"}})["vectors"].get<Vectors>(); };
+
+  reference_->ask(set_texts);
+  const Vectors expected = vectors_of(*reference_);
+  for (size_t i = 1; i < expected.size(); ++i) {
+    if (cosine(expected[0], expected[i]) > kTextsCosineMax) {
+      throw Error(ErrorCode::internal, fmt::format("{}: texts 0 and {} have the same vector", shape_.name, i));
+    }
+  }
+
+  for (Contestant& contestant : contestants_) {
+    contestant.rates.clear();
+    contestant.result = {};
+    contestant.result.contestant = contestant.name;
+    contestant.result.peak_name = contestant.peak_name;
+    std::vector<Entry> entries;
+    for (const fs::path& graph : contestant.graphs.empty() ? std::vector<fs::path>{""} : contestant.graphs) {
+      Entry entry{graph.stem(), start(contestant, graph, which.threads)};
+      entry.child->ask(contestant.is_peer() ? set_first_batch : set_first_text);
+      vectors_of(*entry.child);
+      entry.load_seconds = entry.child->age_seconds();
+      entry.child->ask(contestant.is_peer() ? set_batches : set_texts);
+      const Vectors found = vectors_of(*entry.child);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        const size_t text = contestant.is_peer() ? texts.order[i] : i;
+        entry.cosine_min = std::min(entry.cosine_min, cosine(found.at(i), expected[text]));
+      }
+      if (contestant.precision == "float32" && entry.cosine_min < kFloatCosineMin) {
+        throw Error(ErrorCode::internal, fmt::format("{}: cosine {:.7f} to Sextant's float32, expected {} or more",
+                                                     contestant.name, entry.cosine_min, kFloatCosineMin));
+      }
+      entries.push_back(std::move(entry));
+    }
+    for (size_t trial = 0; trial < kTrials && entries.size() > 1; ++trial) {
+      for (Entry& entry : entries) entry.rates.push_back(rate_of(*entry.child, options_.seconds));
+    }
+    Entry& best = *std::max_element(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+      return !a.rates.empty() && median(a.rates) < median(b.rates);
+    });
+    contestant.child = std::move(best.child);
+    contestant.result.form = best.form;
+    contestant.result.load_seconds = best.load_seconds;
+    contestant.result.cosine_min = best.cosine_min;
+  }
+
+  std::map<std::string, double> peaks;  // the best of the rounds
+  for (size_t round = 0; round < options_.rounds; ++round) {
+    for (Contestant& contestant : contestants_)
+      contestant.rates.push_back(rate_of(*contestant.child, options_.seconds));
+    for (const std::string& name : peaks_) {
+      const json question = {{"op", "peak"}, {"name", name}, {"threads", which.threads}, {"seconds", kPeakSeconds}};
+      peaks[name] = std::max(peaks[name], reference_->ask(question)["rate"].get<double>());
+    }
+  }
+
+  auto rates_of = [&](const char* name) -> const std::vector<double>* {
+    for (const Contestant& contestant : contestants_) {
+      if (contestant.name == name) return &contestant.rates;
+    }
+    return nullptr;
+  };
+  const std::vector<double>* f32 = rates_of("onnxruntime float32");
+  const std::vector<double>* int8 = rates_of("onnxruntime int8");
+  std::vector<Result> results;
+  for (Contestant& contestant : contestants_) {
+    Result& result = contestant.result;
+    const std::vector<double>& rates = contestant.rates;
+    result.tokens_per_second = median(rates);
+    result.tokens_per_second_min = *std::min_element(rates.begin(), rates.end());
+    result.tokens_per_second_max = *std::max_element(rates.begin(), rates.end());
+    result.milliseconds_per_batch =
+        1000 * texts.token_count / result.tokens_per_second / static_cast<double>(texts.batches.size());
+    if (!contestant.peak_name.empty()) {
+      result.peak_share = result.tokens_per_second * texts.operations / texts.token_count / peaks[contestant.peak_name];
+    }
+    if (f32 != nullptr) result.ratio_to_f32 = median(ratios(rates, *f32));
+    if (int8 != nullptr) result.ratio_to_int8 = median(ratios(rates, *int8));
+    result.memory_bytes_max = contestant.child->peak_memory_bytes();
+    contestant.child.reset();
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace sextant::bench

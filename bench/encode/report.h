@@ -1,0 +1,18 @@
+// bench/encode/report.h: the results as a table for people and as JSON for programs.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "contest.h"
+
+namespace sextant::bench {
+
+std::string table_head();
+// One row a contestant.
+std::string table_rows(const Case& which, const std::vector<Result>& results);
+
+nlohmann::json to_json(const Shape& shape, const Case& which, const std::vector<Result>& results);
+
+}  // namespace sextant::bench
