@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -24,7 +25,8 @@ using Vectors = std::vector<std::vector<float>>;
 constexpr double kFloatCosineMin = 0.99999;  // between two float32 engines
 constexpr double kTextsCosineMax = 0.9999;   // between different texts, else the model tells nothing apart
 constexpr double kPeakSeconds = 0.03;
-constexpr size_t kTrials = 3;  // of each form
+constexpr size_t kTrials = 3;       // of each form
+constexpr size_t kCallTokens = 16;  // what a call of the peer costs beside its tokens
 
 double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   double ab = 0, aa = 0, bb = 0;
@@ -48,6 +50,25 @@ std::vector<double> ratios(const std::vector<double>& a, const std::vector<doubl
   return result;
 }
 
+// Where to cut texts of ascending LENGTHS into batches of at most ROWS_MAX, so that the padded tokens are fewest, and a
+// call costs as much as kCallTokens of them. Returns the end of each batch.
+std::vector<size_t> best_batches(const std::vector<size_t>& lengths, size_t rows_max) {
+  std::vector<size_t> cost(lengths.size() + 1, 0), begins(lengths.size() + 1, 0);
+  for (size_t end = 1; end <= lengths.size(); ++end) {
+    cost[end] = std::numeric_limits<size_t>::max();
+    for (size_t rows = 1; rows <= std::min(rows_max, end); ++rows) {
+      const size_t total = cost[end - rows] + rows * lengths[end - 1] + kCallTokens;
+      if (total >= cost[end]) continue;
+      cost[end] = total;
+      begins[end] = end - rows;
+    }
+  }
+  std::vector<size_t> ends;
+  for (size_t end = lengths.size(); end > 0; end = begins[end]) ends.push_back(end);
+  std::reverse(ends.begin(), ends.end());
+  return ends;
+}
+
 // The texts of a case, and the same as the peer takes them.
 struct Texts {
   std::vector<std::string> texts;
@@ -56,6 +77,7 @@ struct Texts {
   json batches = json::array();
   double token_count = 0;
   double operations = 0;
+  size_t batch_count = 0;  // of the case's own size
 };
 
 Texts make_texts(const Shape& shape, const Case& which, const fs::path& folder) {
@@ -79,12 +101,15 @@ Texts make_texts(const Shape& shape, const Case& which, const fs::path& folder) 
     result.token_count += static_cast<double>(ids[i].size());
     result.operations += shape.operations(ids[i].size());
   }
+  result.batch_count = ids.size() / which.batch;
   result.order.resize(ids.size());
   std::iota(result.order.begin(), result.order.end(), size_t{0});
   std::stable_sort(result.order.begin(), result.order.end(),
                    [&](size_t a, size_t b) { return ids[a].size() < ids[b].size(); });
-  for (size_t begin = 0; begin < ids.size(); begin += which.batch) {
-    const size_t end = std::min(begin + which.batch, ids.size());
+  std::vector<size_t> sorted;
+  for (size_t text : result.order) sorted.push_back(ids[text].size());
+  size_t begin = 0;
+  for (size_t end : best_batches(sorted, which.batch)) {
     const size_t columns = ids[result.order[end - 1]].size();
     std::vector<TokenId> padded;
     std::vector<size_t> lengths;
@@ -95,6 +120,7 @@ Texts make_texts(const Shape& shape, const Case& which, const fs::path& folder) 
       lengths.push_back(row.size());
     }
     result.batches.push_back({{"rows", end - begin}, {"columns", columns}, {"ids", padded}, {"lengths", lengths}});
+    begin = end;
   }
   return result;
 }
@@ -133,7 +159,11 @@ struct Contest::Contestant {
   std::string precision;
   std::string tier;  // Sextant's; empty for the peer
   std::string peak_name;
-  std::vector<fs::path> graphs = {};  // the peer's, one a form
+  struct Graph {
+    fs::path path;
+    bool masked = true;
+  };
+  std::vector<Graph> graphs = {};  // the peer's, one a form
   bool is_peer() const { return !graphs.empty(); }
 
   // Of a case.
@@ -175,23 +205,33 @@ void Contest::add_peer() {
     Contestant peer{fmt::format("onnxruntime {}", precision), precision, "",
                     peak_of(simd::best_tier(), precision, peaks_)};
     std::vector<json> forms;
-    if (shape_.family == Family::bert) {
-      forms = {{{"attention", "plain"}, {"fused", false}}, {{"attention", "fused"}, {"fused", true}}};
-    } else {
-      forms = {json::object()};
+    switch (shape_.family) {
+      case Family::bert:
+        forms = {{{"attention", "plain"}, {"fused", false}},
+                 {{"attention", "fused"}, {"fused", true}},
+                 {{"attention", "heads"}, {"fused", true}, {"masked", false}}};
+        break;
+      case Family::modernbert:
+        forms = {{{"attention", "heads"}}, {{"attention", "heads"}, {"masked", false}}};
+        break;
+      case Family::qwen3:
+        forms = {{{"attention", "grouped"}}};
+        break;
     }
     for (json& form : forms) {
       form["precision"] = precision;
       if (peer.precision == "int8") form["weights"] = weights;
       std::string name = precision;
       if (form.contains("weights")) name += fmt::format("-{}", weights);
-      if (form.contains("attention")) name += "-" + form["attention"].get<std::string>();
+      name += "-" + form["attention"].get<std::string>();
+      const bool masked = form.value("masked", true);
+      if (!masked) name += "-unmasked";
       fs::path graph = options_.work_folder / "graphs" / folder_.filename() / (name + ".onnx");
       fs::create_directories(graph.parent_path());
       Child writer("graph.js", {"node", (options_.peer_sources / "graph.js").string(), folder_.string(), graph.string(),
                                 form.dump()});
       writer.listen();
-      peer.graphs.push_back(std::move(graph));
+      peer.graphs.push_back({std::move(graph), masked});
     }
     contestants_.push_back(std::move(peer));
   }
@@ -243,7 +283,8 @@ std::vector<Result> Contest::run(const Case& which) {
     contestant.result.contestant = contestant.name;
     contestant.result.peak_name = contestant.peak_name;
     std::vector<Entry> entries;
-    for (const fs::path& graph : contestant.graphs.empty() ? std::vector<fs::path>{""} : contestant.graphs) {
+    for (const auto& [graph, masked] : contestant.is_peer() ? contestant.graphs : std::vector<Contestant::Graph>{{}}) {
+      if (!masked && which.length == 0) continue;  // texts of one length need no mask
       Entry entry{graph.stem(), start(contestant, graph, which.threads)};
       entry.child->ask(contestant.is_peer() ? set_first_batch : set_first_text);
       vectors_of(*entry.child);
@@ -298,7 +339,7 @@ std::vector<Result> Contest::run(const Case& which) {
     result.tokens_per_second_min = *std::min_element(rates.begin(), rates.end());
     result.tokens_per_second_max = *std::max_element(rates.begin(), rates.end());
     result.milliseconds_per_batch =
-        1000 * texts.token_count / result.tokens_per_second / static_cast<double>(texts.batches.size());
+        1000 * texts.token_count / result.tokens_per_second / static_cast<double>(texts.batch_count);
     if (!contestant.peak_name.empty()) {
       result.peak_share = result.tokens_per_second * texts.operations / texts.token_count / peaks[contestant.peak_name];
     }

@@ -4,8 +4,9 @@
 // that memory and start are its own, and is asked for its vectors; then the contestants take turns, round after round,
 // with a loop for the machine's peak among them. A rate is the median of its rounds; a ratio to a peer is the median of
 // the ratios within a round, because a busy machine slows all of a round alike.
-// Sextant gets texts, and pays for its tokenizer. The peer gets ids, sorted by length and padded to the longest of a
-// batch, and of its graph's forms the one that is fastest in a first try of the case.
+// Sextant gets texts, and pays for its tokenizer. The peer gets ids, sorted by length, cut into batches (as large as
+// the case's or smaller) where the padding to a batch's longest costs least, and of its graph's forms the one that is
+// fastest in a first try of the case.
 #pragma once
 
 #include <filesystem>

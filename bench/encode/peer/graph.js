@@ -2,7 +2,7 @@
 // answers {} when it is there.
 //
 // FORM is JSON: {"precision": "float32" | "int8", "weights": "s8" | "s7" | "u8", "attention": "plain" | "fused" |
-// "heads", "fused": bool, "masked": bool}; fields left out have the values that were measured to be the fastest.
+// "heads", "fused": bool, "masked": bool}; each family's file says what they mean to it.
 // In: input_ids and, where masked, attention_mask, int64 [batch, length], padded at the right. Out: [batch, hidden], the
 // mean over the tokens or, for a decoder, the last token's.
 'use strict';
@@ -17,7 +17,7 @@ const kFamilies = {
   modernbert: (...all) => require('./modernbert.js').modernbert(...all),
   qwen3: (...all) => require('./qwen3.js').qwen3(...all),
 };
-const kFastest = {precision: 'float32', weights: 's8', attention: 'fused', fused: true, masked: true};
+const kDefaults = {precision: 'float32', weights: 's8', attention: 'fused', fused: true, masked: true};
 
 // Mean over the tokens that the mask keeps.
 function mean(graph, x, masked) {
@@ -30,7 +30,7 @@ function mean(graph, x, masked) {
 }
 
 function write(folder, out, form) {
-  form = {...kFastest, ...form};
+  form = {...kDefaults, ...form};
   const config = JSON.parse(fs.readFileSync(path.join(folder, 'config.json')));
   const graph = new Graph(out);
   graph.input('input_ids', 'int64', ['batch', 'length']);
