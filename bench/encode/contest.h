@@ -52,6 +52,12 @@ struct Result {
   double load_seconds = 0;        // from the process's start to its first vector
 };
 
+struct CaseResult {
+  std::vector<Result> rows;
+  // Between vectors of different texts: what tells how hard the cosines of lower precisions are earned.
+  double texts_cosine_median = 0, texts_cosine_max = 0;
+};
+
 class Contest {
  public:
   // Writes the model's folder and the peer's graphs where they are not there yet.
@@ -59,8 +65,8 @@ class Contest {
   ~Contest();
 
   // Throws internal where a text does not have the tokens it was written with, where float32 vectors of Sextant and of
-  // the peer differ, or where those of different texts do not.
-  std::vector<Result> run(const Case& which);
+  // the peer differ, or where those of most texts do not.
+  CaseResult run(const Case& which);
 
   double model_megabytes() const;
 

@@ -105,7 +105,7 @@ void run(Settings settings) {
       for (size_t batch : settings.batches) {
         for (size_t length : lengths) {
           const Case which{length, batch, threads};
-          const std::vector<Result> results = contest.run(which);
+          const CaseResult results = contest.run(which);
           fmt::print("{}", table_rows(which, results));
           std::fflush(stdout);
           for (nlohmann::json& row : to_json(shape, which, results)) all.push_back(std::move(row));

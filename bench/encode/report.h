@@ -3,16 +3,15 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "contest.h"
 
 namespace sextant::bench {
 
 std::string table_head();
-// One row a contestant.
-std::string table_rows(const Case& which, const std::vector<Result>& results);
+// One row a contestant, and a line on the texts.
+std::string table_rows(const Case& which, const CaseResult& results);
 
-nlohmann::json to_json(const Shape& shape, const Case& which, const std::vector<Result>& results);
+nlohmann::json to_json(const Shape& shape, const Case& which, const CaseResult& results);
 
 }  // namespace sextant::bench
