@@ -26,18 +26,14 @@ double seconds_of(clockid_t clock) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-std::unique_ptr<Embedder> load_model(const std::string& folder, const std::string& compute) {
-  if (compute != "float32") throw Error(ErrorCode::unsupported, "this build computes in float32 only, not " + compute);
-  return Embedder::load(folder);
-}
-
 class Worker {
  public:
   json answer(const json& question) {
     const auto op = question.at("op").get<std::string>();
     if (op == "load") {
-      if (question.at("threads").get<size_t>() != 1) throw Error(ErrorCode::unsupported, "one thread only");
-      model_ = load_model(question.at("folder").get<std::string>(), question.at("compute").get<std::string>());
+      threads_ = question.at("threads").get<size_t>();
+      model_ = Embedder::load(question.at("folder").get<std::string>(),
+                              {parse_compute(question.at("compute").get<std::string>())});
       return {{"tier", std::string(simd::name(simd::kernels().tier))}};
     }
     if (op == "set") {
@@ -71,7 +67,7 @@ class Worker {
   void pass() {
     for (size_t begin = 0; begin < views_.size(); begin += texts_per_call_) {
       const size_t count = std::min(texts_per_call_, views_.size() - begin);
-      model_->embed(std::span(views_).subspan(begin, count), {},
+      model_->embed(std::span(views_).subspan(begin, count), {.threads = threads_},
                     std::span(vectors_).subspan(begin * model_->dim(), count * model_->dim()));
     }
   }
@@ -94,6 +90,7 @@ class Worker {
   std::vector<std::string_view> views_;
   size_t texts_per_call_ = 1;
   std::vector<float> vectors_;  // [texts_.size(), dim]
+  size_t threads_ = 1;
 };
 
 }  // namespace
