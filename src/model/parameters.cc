@@ -96,14 +96,23 @@ tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, 
 
 tensor::Linear Parameters::stacked(std::initializer_list<Part> parts, size_t in, Bias bias) const {
   std::vector<tensor::Parameter> weights, biases;
+  std::string name;  // of the whole
   for (const Part& part : parts) {
     const std::string stem(part.name);
+    name += (name.empty() ? "" : " ") + full(stem);
     weights.push_back(get(stem + ".weight", {part.out, in}));
     const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
     biases.push_back(biased ? get(stem + ".bias", {weights.back().shape[0]}) : tensor::Parameter());
   }
-  tensor::Linear linear(std::move(weights), std::move(biases), compute_);
+  std::vector<float> ranges;
+  if (settings_.input_ranges && !settings_.observes) {
+    auto known = settings_.input_ranges->find(name);
+    if (known != settings_.input_ranges->end() && known->second.size() == weights[0].shape[1]) ranges = known->second;
+  }
+  tensor::Linear linear(std::move(weights), std::move(biases), settings_.compute, std::move(ranges));
   linear.prepare();
+  weights_->give_up_pages_after(linear.in() * linear.out() * sizeof(float));
+  if (settings_.input_ranges && settings_.observes) linear.observe((*settings_.input_ranges)[name]);
   return linear;
 }
 

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/weights.h"
 #include "tensor/layers.h"
@@ -16,14 +18,22 @@ namespace sextant::model {
 
 enum class Bias { none, required, optional };
 
+// What linear layers are made with.
+struct LinearSettings {
+  tensor::Compute compute = tensor::Compute::float32;  // what they round their operands to
+  // The largest magnitude of each input, by the layers' full names: taken down by the layers made where OBSERVES, and
+  // what int8 is fitted to elsewhere. A layer that is not among them does without.
+  std::shared_ptr<std::map<std::string, std::vector<float>>> input_ranges;
+  bool observes = false;
+};
+
 class Parameters {
  public:
   // A dimension of a wanted shape that may have any size.
   static constexpr size_t kAny = static_cast<size_t>(-1);
 
-  // COMPUTE is what linear layers made of these parameters round their operands to.
-  explicit Parameters(std::shared_ptr<const Weights> weights, tensor::Compute compute = tensor::Compute::float32)
-      : weights_(std::move(weights)), compute_(compute) {}
+  explicit Parameters(std::shared_ptr<const Weights> weights, LinearSettings settings = {})
+      : weights_(std::move(weights)), settings_(std::move(settings)) {}
 
   // The parameters whose names begin with PREFIX and a dot; PREFIX may hold dots and be empty.
   Parameters in(std::string_view prefix) const;
@@ -55,7 +65,7 @@ class Parameters {
   const TensorView* find(std::string_view name) const;
 
   std::shared_ptr<const Weights> weights_;
-  tensor::Compute compute_;
+  LinearSettings settings_;
   std::string prefix_;  // with its dot
 };
 

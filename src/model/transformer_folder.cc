@@ -44,10 +44,11 @@ bool is_known(std::string_view kind) {
 TransformerModel::TransformerModel(const fs::path& folder, const std::string& name, const fs::path& weights,
                                    const LoadOptions& options)
     : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name) {
-  read_modules(weights);
+  read_modules(weights, options.compute);
   read_tokenizer();
   read_prompts();
   choose_precision(options.compute);
+  input_ranges_.reset();
   weights_->give_up_pages();
 }
 
@@ -71,7 +72,8 @@ void TransformerModel::choose_precision(Compute wanted) {
 }
 
 void TransformerModel::load_encoder_as(Compute compute) {
-  encoder_ = load_encoder(config_, Parameters(weights_, operand_of(compute)));
+  encoder_.reset();  // two at once would double the memory
+  encoder_ = load_encoder(config_, Parameters(weights_, {operand_of(compute), input_ranges_, false}));
   compute_ = compute;
 }
 
@@ -94,7 +96,7 @@ tensor::Matrix TransformerModel::check_vectors() const {
                  : sentence_vectors(hidden, batch.sequences, {}, true);
 }
 
-void TransformerModel::read_modules(const fs::path& weights) {
+void TransformerModel::read_modules(const fs::path& weights, Compute wanted) {
   const fs::path modules_path = folder_ / "modules.json";
   std::vector<Config> list;
   if (fs::exists(modules_path)) {
@@ -107,7 +109,9 @@ void TransformerModel::read_modules(const fs::path& weights) {
   config_ = Config::load(encoder_folder_ / "config.json");
   weights_ = std::make_shared<const Weights>(Weights::load(weights.empty() ? encoder_folder_ : weights));
   const Parameters parameters(weights_);
-  encoder_ = load_encoder(config_, parameters);
+  // What is checked against float32 is also fitted to what float32 sees meanwhile.
+  if (wanted != Compute::float32) input_ranges_ = std::make_shared<std::map<std::string, std::vector<float>>>();
+  encoder_ = load_encoder(config_, Parameters(weights_, {tensor::Compute::float32, input_ranges_, true}));
   masked_lm_head_ = MaskedLmHead::load(config_, parameters, *encoder_);
   m3_heads_ = M3Heads::load(folder_, encoder_->hidden_size);
   strips_ = !m3_heads_;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -102,7 +103,7 @@ class TransformerModel : public Embedder {
   void load_encoder_as(Compute compute);
   // Of check_texts(), or of made-up ids where there is no tokenizer: [texts, dim].
   tensor::Matrix check_vectors() const;
-  void read_modules(const std::filesystem::path& weights);
+  void read_modules(const std::filesystem::path& weights, Compute wanted);
   void read_tokenizer();
   void read_prompts();
   Item prepare(std::string_view text, const EmbedOptions& options) const;
@@ -123,6 +124,7 @@ class TransformerModel : public Embedder {
   Config config_;
   Compute compute_ = Compute::float32;
   std::vector<PrecisionCheck> precision_checks_;
+  std::shared_ptr<std::map<std::string, std::vector<float>>> input_ranges_;  // while a precision is chosen
   std::shared_ptr<const Weights> weights_;
   std::shared_ptr<tensor::Buffers> buffers_ = std::make_shared<tensor::Buffers>();
   std::unique_ptr<Encoder> encoder_;

@@ -138,4 +138,12 @@ void Weights::give_up_pages() const {
   for (const base::MappedFile& file : files_) file.give_up_pages();
 }
 
+void Weights::give_up_pages_after(uint64_t bytes) const {
+  constexpr uint64_t kStep = uint64_t{32} << 20;
+  bytes_done_ += bytes;
+  if (bytes_done_ < kStep) return;
+  bytes_done_ = 0;
+  give_up_pages();
+}
+
 }  // namespace sextant::model

@@ -42,6 +42,8 @@ class Weights {
   uint64_t bytes() const;
   // Takes no more memory for what was read of the files so far; tensors stay valid and are read again when used.
   void give_up_pages() const;
+  // Says that so many more bytes were read for the last time: every 32 MB of them, pages are given up.
+  void give_up_pages_after(uint64_t bytes) const;
 
  private:
   using Tensors = std::map<std::string, TensorView, std::less<>>;
@@ -52,6 +54,7 @@ class Weights {
   void load_shards(const std::filesystem::path& index);
 
   std::string source_;
+  mutable uint64_t bytes_done_ = 0;  // since pages were given up; of the one thread that loads a model
   std::vector<base::MappedFile> files_;
   // Own the copies that tensors point to.
   std::vector<PytorchFile> pytorch_files_;

@@ -79,40 +79,54 @@ void tile_f32_of(size_t rows, size_t k, const float* a, size_t a_stride, const f
   }
 }
 
-// B is taken kDepth deep at a time: a slice of a panel stays in the first cache while all rows pass by it.
+// All rows times a slice of one panel: k deep from P on, columns from J on.
+template <class V, size_t R, size_t C>
+SEXTANT_INLINE void slice_f32(const Product& product, size_t j, size_t p, size_t k) {
+  constexpr size_t kWidth = C * V::kLanes;
+  const size_t a_stride = product.a_stride / sizeof(float);
+  const float* a = static_cast<const float*>(product.a) + p;
+  const float* slice = static_cast<const float*>(product.b) + j * product.k + p * kWidth;
+  const bool accumulate = product.accumulate || p > 0;
+  const size_t width = smaller(kWidth, product.n - j);
+  for (size_t i = 0, rows = 0; i < product.m; i += rows) {
+    rows = tile_rows(product.m - i, R);
+    float* c = product.c + i * product.c_stride + j;
+    if (width == kWidth) {
+      tile_f32_of<V, R, C>(rows, k, a + i * a_stride, a_stride, slice, c, product.c_stride, accumulate);
+      continue;
+    }
+    float whole[R * kWidth];
+    tile_f32_of<V, R, C>(rows, k, a + i * a_stride, a_stride, slice, whole, kWidth, false);
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t x = 0; x < width; ++x) {
+        float& out = c[r * product.c_stride + x];
+        out = accumulate ? whole[r * kWidth + x] + out : whole[r * kWidth + x];
+      }
+    }
+  }
+}
+
+// B is taken kDepth deep at a time: a slice of a panel stays in the first cache while all rows pass by it. Where A is
+// small enough for the second cache, B is read from end to end, which memory likes best; else A's slice is kept there.
 template <class V, size_t R, size_t C>
 void product_f32(const Product& product) {
   constexpr size_t kWidth = C * V::kLanes;
   constexpr size_t kDepth = 4096 / kWidth;
-  const auto* a = static_cast<const float*>(product.a);
-  const auto* b = static_cast<const float*>(product.b);
-  const size_t a_stride = product.a_stride / sizeof(float);
-  const size_t slices = product.k == 0 ? 1 : (product.k + kDepth - 1) / kDepth;
+  constexpr size_t kSmallA = 65536;
+  if (product.k == 0) {
+    for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, R, C>(product, j, 0, 0);
+    return;
+  }
+  const size_t slices = (product.k + kDepth - 1) / kDepth;
   const size_t depth = (product.k + slices - 1) / slices;
-  for (size_t p = 0; p < product.k || p == 0; p += depth) {
-    const size_t k = smaller(depth, product.k - p);
-    const bool accumulate = product.accumulate || p > 0;
+  if (product.m * product.k <= kSmallA) {
     for (size_t j = 0; j < product.n; j += kWidth) {
-      const float* panel = b + j * product.k + p * kWidth;
-      const size_t width = smaller(kWidth, product.n - j);
-      for (size_t i = 0, rows = 0; i < product.m; i += rows) {
-        rows = tile_rows(product.m - i, R);
-        float* c = product.c + i * product.c_stride + j;
-        if (width == kWidth) {
-          tile_f32_of<V, R, C>(rows, k, a + i * a_stride + p, a_stride, panel, c, product.c_stride, accumulate);
-          continue;
-        }
-        float whole[R * kWidth];
-        tile_f32_of<V, R, C>(rows, k, a + i * a_stride + p, a_stride, panel, whole, kWidth, false);
-        for (size_t r = 0; r < rows; ++r) {
-          for (size_t x = 0; x < width; ++x) {
-            float& out = c[r * product.c_stride + x];
-            out = accumulate ? whole[r * kWidth + x] + out : whole[r * kWidth + x];
-          }
-        }
-      }
+      for (size_t p = 0; p < product.k; p += depth) slice_f32<V, R, C>(product, j, p, smaller(depth, product.k - p));
     }
-    if (product.k == 0) return;
+  } else {
+    for (size_t p = 0; p < product.k; p += depth) {
+      for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, R, C>(product, j, p, smaller(depth, product.k - p));
+    }
   }
 }
 

@@ -32,8 +32,10 @@ struct Operand {
   const float* offsets = nullptr;
 };
 
-Operand operand_of(const Kernels& kernels, Compute compute, Columns x, size_t first, size_t count, size_t in,
-                   size_t depth) {
+Operand operand_of(const Kernels& kernels, const PackedWeights& weights, Columns x, size_t first, size_t count) {
+  const Compute compute = weights.compute();
+  const size_t in = weights.in();
+  const size_t depth = weights.depth();
   const float* rows = x.data + first * x.stride;
   if (compute == Compute::float32) return {rows, x.stride * sizeof(float)};
   if (compute == Compute::bfloat16) {
@@ -44,11 +46,17 @@ Operand operand_of(const Kernels& kernels, Compute compute, Columns x, size_t fi
     }
     return {halves, depth * sizeof(simd::BFloat16)};
   }
-  auto* scales = scratch<float>(2 * count + (count * depth + sizeof(float) - 1) / sizeof(float));
+  auto* scales = scratch<float>(2 * count + in + (count * depth + sizeof(float) - 1) / sizeof(float));
   float* offsets = scales + count;
-  auto* codes = reinterpret_cast<uint8_t*>(offsets + count);
+  float* evened = offsets + count;
+  auto* codes = reinterpret_cast<uint8_t*>(evened + in);
   for (size_t i = 0; i < count; ++i) {
-    kernels.quantize(rows + i * x.stride, in, kernels.i8_max, codes + i * depth, scales + i, offsets + i);
+    const float* row = rows + i * x.stride;
+    if (weights.input_factors() != nullptr) {
+      kernels.gate(row, weights.input_factors(), evened, in, Activation::identity);
+      row = evened;
+    }
+    kernels.quantize(row, in, kernels.i8_max, codes + i * depth, scales + i, offsets + i);
     std::fill(codes + i * depth + in, codes + (i + 1) * depth, uint8_t{0});
   }
   return {codes, depth, scales, offsets};
@@ -104,6 +112,8 @@ struct Linear::State {
   std::vector<Parameter> weights;  // until they are packed
   std::vector<float> bias;         // [out], or empty
   Compute compute;
+  std::vector<float> input_ranges;
+  std::vector<float>* observed = nullptr;
   std::once_flag once;
   PackedWeights packed;
 };
@@ -111,7 +121,8 @@ struct Linear::State {
 Linear::Linear(Parameter weight, Parameter bias, Compute compute)
     : Linear(std::vector<Parameter>{std::move(weight)}, std::vector<Parameter>{std::move(bias)}, compute) {}
 
-Linear::Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute)
+Linear::Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute,
+               std::vector<float> input_ranges)
     : in_(weights.at(0).shape.at(1)), state_(std::make_shared<State>()) {
   bool biased = false;
   for (const Parameter& bias : biases) biased = biased || !bias.empty();
@@ -124,13 +135,19 @@ Linear::Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Co
   }
   state_->weights = std::move(weights);
   state_->compute = compute;
+  state_->input_ranges = std::move(input_ranges);
+}
+
+void Linear::observe(std::vector<float>& ranges) {
+  ranges.assign(in_, 0.0f);
+  state_->observed = &ranges;
 }
 
 const PackedWeights& Linear::packed() const {
   std::call_once(state_->once, [&] {
     std::vector<Rows> parts;
     for (const Parameter& weight : state_->weights) parts.push_back({weight.data, weight.shape[0], in_});
-    state_->packed = PackedWeights(parts, in_, state_->compute, kernels());
+    state_->packed = PackedWeights(parts, in_, state_->compute, kernels(), state_->input_ranges);
     state_->weights.clear();
   });
   return state_->packed;
@@ -145,6 +162,14 @@ Matrix Linear::operator()(Columns x, size_t row_count, Context& context, const F
   if (row_count == 0) return y;
   const PackedWeights& weights = packed();
   const Kernels& kernel = kernels();
+  if (state_->observed != nullptr) {
+    for (size_t i = 0; i < row_count; ++i) {
+      for (size_t c = 0; c < in_; ++c) {
+        float& range = (*state_->observed)[c];
+        range = std::max(range, std::abs(x.data[i * x.stride + c]));
+      }
+    }
+  }
   const ProductKernel& product = product_kernel(kernel, weights.compute());
   // Blocks of equal height, whole tiles but for the last; where they are fewer than the threads, columns are cut, too.
   const size_t blocks_wanted = ceil_div(row_count, kBlockRows);
@@ -160,7 +185,7 @@ Matrix Linear::operator()(Columns x, size_t row_count, Context& context, const F
     if (first_column >= out()) return;
     const size_t m = std::min(block_rows, row_count - first_row);
     const size_t n = std::min(part_columns, out() - first_column);
-    const Operand a = operand_of(kernel, weights.compute(), x, first_row, m, in(), weights.depth());
+    const Operand a = operand_of(kernel, weights, x, first_row, m);
     weights.multiply(kernel, a.data, a.stride, m, first_column, n, y.row(first_row) + first_column, out(), a.scales,
                      a.offsets);
     const float* bias = state_->bias.empty() ? nullptr : state_->bias.data() + first_column;

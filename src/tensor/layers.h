@@ -50,7 +50,9 @@ class Linear {
   // are float32.
   Linear(Parameter weight, Parameter bias, Compute compute = Compute::float32);
   // Several that share their input, as one: their outputs side by side. BIASES has an entry for each, which may be empty.
-  Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute = Compute::float32);
+  // INPUT_RANGES as PackedWeights takes them.
+  Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute = Compute::float32,
+         std::vector<float> input_ranges = {});
 
   bool empty() const { return state_ == nullptr; }
   size_t in() const { return in_; }
@@ -60,6 +62,8 @@ class Linear {
   Matrix operator()(Columns x, size_t row_count, Context& context, const Finish& finish = {}) const;
   // Brings the weights into the kernels' form now instead of at the first use.
   void prepare() const { packed(); }
+  // From now on RANGES [in] grow to the largest magnitude of each input of this layer. For one thread at a time.
+  void observe(std::vector<float>& ranges);
 
  private:
   struct State;

@@ -41,6 +41,22 @@ void pack_rows(std::span<const float* const> rows, size_t k, size_t width, float
   }
 }
 
+// sqrt(largest weight / largest input) of each input, which evens both out; 1 where either is 0 or not known to be
+// finite. Powers of two would lose nothing, but the rest is rounded to 8 bits anyway.
+std::shared_ptr<const float[]> smoothing_factors(std::span<const float* const> rows, size_t in,
+                                                 std::span<const float> input_ranges) {
+  std::vector<float> largest(in, 0.0f);
+  for (const float* row : rows) {
+    for (size_t p = 0; p < in; ++p) largest[p] = std::max(largest[p], std::abs(row[p]));
+  }
+  auto factors = aligned<float>(in);
+  for (size_t p = 0; p < in; ++p) {
+    const float factor = std::sqrt(largest[p] / input_ranges[p]);
+    factors[p] = std::isnormal(factor) ? factor : 1.0f;
+  }
+  return factors;
+}
+
 }  // namespace
 
 void pack_panels(const float* data, size_t step, size_t column_step, size_t k, size_t columns, size_t width,
@@ -82,7 +98,8 @@ const ProductKernel& product_kernel(const Kernels& kernels, Compute compute) {
 
 size_t element_bytes(Compute compute) { return compute == Compute::float32 ? 4 : compute == Compute::bfloat16 ? 2 : 1; }
 
-PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels)
+PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels,
+                             std::span<const float> input_ranges)
     : in_(in), compute_(compute) {
   const PanelShape& shape = product_kernel(kernels, compute).panel;
   std::vector<const float*> rows;
@@ -107,6 +124,11 @@ PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute com
   }
   std::vector<simd::BFloat16> halves(depth_);
   std::vector<int8_t> codes(depth_);
+  std::vector<float> weighted;  // a row of W with the inputs' factors taken out of it
+  if (compute == Compute::int8 && !input_ranges.empty()) {
+    factors_ = smoothing_factors(rows, in, input_ranges);
+    weighted.resize(in);
+  }
   for (size_t panel = 0; panel < panels; ++panel) {
     const size_t first = panel * shape.width;
     const size_t filled = std::min(shape.width, out_ - first);
@@ -122,6 +144,10 @@ PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute com
         simd::kernels().f32_to_bf16(row, in, halves.data());
         scatter(halves.data(), in, depth_, shape, j, reinterpret_cast<simd::BFloat16*>(to));
         continue;
+      }
+      if (factors_) {
+        for (size_t p = 0; p < in; ++p) weighted[p] = row[p] / factors_[p];
+        row = weighted.data();
       }
       const float scale = simd::kernels().max_abs_f32(row, in) / 127.0f;
       simd::kernels().f32_to_i8(row, in, scale > 0 ? 1.0f / scale : 0.0f, codes.data());

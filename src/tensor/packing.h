@@ -39,13 +39,18 @@ void pack_panels(const float* data, size_t step, size_t column_step, size_t k, s
 class PackedWeights {
  public:
   PackedWeights() = default;
-  // The rows of all PARTS, one under another, are W [out, in].
-  PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels);
+  // The rows of all PARTS, one under another, are W [out, in]. INPUT_RANGES [in], where not empty, are the largest
+  // magnitudes that each input is known to take: int8 then moves a part of what makes some inputs large into their
+  // weights (SmoothQuant, Xiao et al. 2022, with alpha 1/2), so that the others keep their bits.
+  PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels,
+                std::span<const float> input_ranges = {});
 
   size_t in() const { return in_; }
   size_t out() const { return out_; }
   size_t depth() const { return depth_; }  // in() filled up: the length of A's rows
   Compute compute() const { return compute_; }
+  // What A's columns are multiplied by before they are rounded: [in], or nullptr: 1.
+  const float* input_factors() const { return factors_.get(); }
   uint64_t bytes() const;
 
   // C [m, columns] = A [m, depth] times the columns from FIRST on. REQUIRES: FIRST is a multiple of the panel's width.
@@ -59,6 +64,7 @@ class PackedWeights {
   std::shared_ptr<const std::byte[]> panels_;
   std::shared_ptr<const float[]> columns_;  // int8: scales, then sums; each filled up to whole panels
   size_t columns_filled_ = 0;
+  std::shared_ptr<const float[]> factors_;  // [in], or nullptr
 };
 
 }  // namespace sextant::tensor
