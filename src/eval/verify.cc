@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -69,7 +70,7 @@ Json read_json(const fs::path& path) {
 
 class Verifier {
  public:
-  explicit Verifier(const fs::path& folder) : folder_(folder) {
+  Verifier(const fs::path& folder, Compute compute) : folder_(folder), compute_(compute) {
     if (!fs::is_directory(folder)) {
       throw Error(ErrorCode::not_found, fmt::format("{}: there is no such folder", folder.string()));
     }
@@ -115,8 +116,11 @@ class Verifier {
     } else if (model::is_static_model(folder_)) {
       static_ = model::StaticModel::load(folder_);
     } else {
-      transformer_.emplace(folder_);
+      transformer_.emplace(folder_, std::string(), fs::path(), LoadOptions{compute_});
+      compute_ = transformer_->compute();
     }
+    // What has one precision only is held to it.
+    if (!transformer_) compute_ = Compute::float32;
   }
 
   template <class Work>
@@ -149,6 +153,11 @@ class Verifier {
     result.tolerance = std::max(tolerance, kReferenceErrors * reference_error_);
     result.passed = comparison.rows > 0 && comparison.max_error <= result.tolerance &&
                     (!check_cosine || comparison.cosine >= kCosineLeast);
+    if (compute_ != Compute::float32) {
+      result.tolerance = 0;
+      result.cosine_least = lower_precision_cosine(compute_);
+      result.passed = comparison.rows > 0 && comparison.cosine >= result.cosine_least;
+    }
     if (comparison.rows == 0) result.problem = "nothing to compare";
     results_.push_back(std::move(result));
   }
@@ -367,8 +376,20 @@ class Verifier {
     throw Error(ErrorCode::unsupported, "no known kind of recording");
   }
 
-  // Weights beside a recorded {id: weight}, which must have the same ids.
-  static void compare_sparse(Comparison& comparison, const SparseVector& ours, const Json& recorded) {
+  // Weights beside a recorded {id: weight}, which must have the same ids; below float32 a weight near 0 may be on either
+  // side of it, and the two are compared as the vectors that they are.
+  void compare_sparse(Comparison& comparison, const SparseVector& ours, const Json& recorded) const {
+    if (compute_ != Compute::float32) {
+      std::map<std::string, std::array<float, 2>> both;
+      for (size_t t = 0; t < ours.ids.size(); ++t) both[std::to_string(ours.ids[t])][0] = ours.weights[t];
+      for (const auto& [id, weight] : recorded.items()) both[id][1] = weight.get<float>();
+      std::vector<float> left, right;
+      for (const auto& [id, weights] : both) {
+        left.push_back(weights[0]);
+        right.push_back(weights[1]);
+      }
+      return comparison.add(left.data(), right.data(), left.size());
+    }
     if (recorded.size() != ours.ids.size()) throw Error(ErrorCode::corrupted, "other tokens have weights");
     for (size_t t = 0; t < ours.ids.size(); ++t) {
       const auto theirs = recorded.at(std::to_string(ours.ids[t])).get<float>();
@@ -575,6 +596,7 @@ class Verifier {
   }
 
   fs::path folder_;
+  Compute compute_;
   double reference_error_ = 0;
   base::ThreadPool pool_{1};
   std::optional<model::TransformerModel> transformer_;
@@ -587,7 +609,13 @@ class Verifier {
 
 }  // namespace
 
-std::vector<VerifiedFile> verify_model(const fs::path& folder) { return Verifier(folder).run(); }
+double lower_precision_cosine(Compute compute) {
+  return compute == Compute::bfloat16 ? 0.995 : compute == Compute::int8 ? 0.85 : 1.0;
+}
+
+std::vector<VerifiedFile> verify_model(const fs::path& folder, Compute compute) {
+  return Verifier(folder, compute).run();
+}
 
 void record_model(const fs::path& folder, const std::vector<std::vector<std::string>>& texts) {
   const fs::path texts_path = folder / "e2e.json";

@@ -11,12 +11,15 @@
 #include <string>
 #include <vector>
 
+#include "sextant/embed.h"
+
 namespace sextant::eval {
 
 struct VerifiedFile {
   std::string file;
   double max_error = 0;  // largest absolute difference
-  double tolerance = 0;
+  double tolerance = 0;     // of max_error; 0 where the cosine alone decides
+  double cosine_least = 0;  // where it does
   double cosine = 1;  // of the two farthest apart vectors
   bool passed = false;
   std::string problem;  // why nothing could be compared, or what differs
@@ -24,7 +27,14 @@ struct VerifiedFile {
 
 // One entry for every expected_* file of the folder, in the order of their names, and one for the token ids of e2e
 // files. Throws not_found where there is no recording, and what loading the model throws.
-std::vector<VerifiedFile> verify_model(const std::filesystem::path& folder);
+// A transformer computes in COMPUTE; below float32 its vectors are held to lower_precision_cosine() instead of to an
+// absolute error.
+std::vector<VerifiedFile> verify_model(const std::filesystem::path& folder, Compute compute = Compute::float32);
+
+// The least cosine between a recording's rows and what a lower precision gives: 0.995 in bfloat16 and 0.85 in int8.
+// Looser than what a precision must reach to be chosen (model/precision.h): recordings are of tiny models with random
+// weights, in which few roundings average out, and of single hidden states.
+double lower_precision_cosine(Compute compute);
 
 // Writes e2e.json and expected_embeddings.npy (a cross-encoder's pairs: expected_logits.npy) for TEXTS into the model's
 // folder. Throws already_exists rather than overwrite a recording.

@@ -41,6 +41,19 @@ TEST_P(GoldenModels, EveryRecordedOutputIsReproduced) {
   }
 }
 
+// Whole texts' vectors stay closer than the bounds for single hidden states.
+TEST_P(GoldenModels, LowerPrecisionsStayWithinTheirBounds) {
+  for (const auto& [compute, least] : {std::pair(Compute::bfloat16, 0.999), std::pair(Compute::int8, 0.98)}) {
+    for (const VerifiedFile& file : verify_model(GetParam(), compute)) {
+      EXPECT_TRUE(file.passed) << name(compute) << ", " << file.file << ": cosine " << file.cosine << " where "
+                               << file.cosine_least << " is wanted " << file.problem;
+      if (file.file.starts_with("expected_embeddings")) {
+        EXPECT_GE(file.cosine, least) << name(compute) << ", " << file.file;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Folder, GoldenModels, testing::ValuesIn(golden_folders()), [](const auto& folder) {
   std::string name = folder.param.filename().string();
   std::replace_if(

@@ -49,15 +49,17 @@ bool print_results(const std::vector<std::pair<std::string, std::vector<eval::Ve
       missed += file.passed ? 0 : 1;
       std::string verdict = file.passed ? "as recorded" : "MISS";
       if (!file.problem.empty()) verdict += ": " + file.problem;
-      const bool compared = file.tolerance > 0;
-      table.add({folder, file.file, compared ? fmt::format("{:.1e}", file.max_error) : "",
-                 compared ? fmt::format("{:.1e}", file.tolerance) : "",
+      const bool compared = file.tolerance > 0 || file.cosine_least > 0;
+      const std::string wanted =
+          file.cosine_least > 0 ? fmt::format("cosine {}", file.cosine_least) : fmt::format("{:.1e}", file.tolerance);
+      table.add({folder, file.file, compared ? fmt::format("{:.1e}", file.max_error) : "", compared ? wanted : "",
                  compared ? fmt::format("{:.7f}", file.cosine) : "", verdict});
       out.push_back({{"model", folder},
                      {"file", file.file},
                      {"max_error", file.max_error},
                      {"tolerance", file.tolerance},
                      {"cosine", file.cosine},
+                     {"cosine_least", file.cosine_least},
                      {"passed", file.passed},
                      {"problem", file.problem}});
     }
@@ -76,6 +78,7 @@ void add_verify(Command app, Context& context) {
                                  "Write what this model folder gives now, to hold it to later; needs --input");
   command.option("--input", options->input,
                  "With --record: a text a line, or for a cross-encoder [\"query\", \"document\"]");
+  add_compute_option(command, context);
   add_common_options(command, context, Common::json);
   command.callback([options, record, &context] {
     if (record.given()) {
@@ -86,7 +89,8 @@ void add_verify(Command app, Context& context) {
     }
     if (options->folders.empty()) throw Error(ErrorCode::invalid_argument, "verify: a folder is missing");
     std::vector<std::pair<std::string, std::vector<eval::VerifiedFile>>> results;
-    for (const std::string& folder : options->folders) results.emplace_back(folder, eval::verify_model(folder));
+    const Compute compute = parse_compute(context.compute);
+    for (const std::string& folder : options->folders) results.emplace_back(folder, eval::verify_model(folder, compute));
     size_t missed = 0;
     for (const auto& [folder, files] : results) {
       missed += static_cast<size_t>(std::count_if(files.begin(), files.end(), [](const auto& f) { return !f.passed; }));
