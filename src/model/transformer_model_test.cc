@@ -75,6 +75,39 @@ TEST_P(EndToEnd, ATextsVectorIsTheSameBytesWhateverItsNeighbours) {
   }
 }
 
+// More texts than are tokenised at once, of all lengths, some of them empty.
+TEST_P(EndToEnd, ManyTextsGiveTheSameBytesInTheirOrderForAnyNumberOfThreads) {
+  std::vector<std::string> texts;
+  const std::vector<std::string> some = many_texts();
+  for (size_t i = 0; i < 1200; ++i) {
+    const std::string& text = some[i % some.size()];
+    texts.push_back(i % 97 == 5 ? "" : text.substr(0, 1 + i * 31 % 60) + " " + std::to_string(i));
+  }
+  EmbedReport of_one, of_many;
+  const std::vector<float> one = embed(model_, texts, {.threads = 1}, &of_one);
+  for (size_t threads : {2, 5}) {
+    of_many = {};
+    EXPECT_EQ(embed(model_, texts, {.threads = threads}, &of_many), one) << threads;
+    EXPECT_EQ(of_many.token_count, of_one.token_count);
+    EXPECT_EQ(of_many.empty, of_one.empty);
+  }
+  const size_t dim = model_.dim();
+  for (size_t i : {size_t{0}, size_t{511}, size_t{512}, texts.size() - 1}) {
+    EXPECT_TRUE(same_bytes(embed(model_, {texts[i]}).data(), one.data() + i * dim, dim)) << "text " << i;
+  }
+}
+
+// Calls from several threads at once share one pool.
+TEST_P(EndToEnd, CallsAtOnceDoNotDisturbEachOther) {
+  const std::vector<std::string> texts = {"a tap that drips", "bank", "", many_texts()[8].substr(0, 200)};
+  const std::vector<float> alone = embed(model_, texts);
+  std::vector<std::vector<float>> got(4);
+  std::vector<std::thread> callers;
+  for (auto& mine : got) callers.emplace_back([&] { mine = embed(model_, texts, {.threads = 3}); });
+  for (std::thread& caller : callers) caller.join();
+  for (const auto& mine : got) EXPECT_EQ(mine, alone);
+}
+
 TEST_P(EndToEnd, TruncationKeepsTheFrameAndIsReported) {
   const std::string text = many_texts()[8];
   for (size_t limit : {4, 9, 20}) {
@@ -156,6 +189,46 @@ TEST_P(EndToEnd, AnExplanationWeighsTheTokens) {
   EXPECT_NEAR(sum, 1, 1e-5);
   EXPECT_EQ(explanation.vector, embed(model_, {"A man is eating food."}));
   EXPECT_GT(explanation.norm_before, 0);
+}
+
+TEST_P(EndToEnd, ALowerPrecisionIsCheckedWhenLoadedAndSaysHowNearItCame) {
+  for (Compute compute : {Compute::bfloat16, Compute::int8}) {
+    const TransformerModel lower(golden(GetParam()), {}, {}, LoadOptions{compute});
+    EXPECT_EQ(lower.compute(), compute);
+    ASSERT_EQ(lower.precision_checks().size(), 1u);
+    const PrecisionCheck& check = lower.precision_checks()[0];
+    EXPECT_EQ(check.compute, compute);
+    EXPECT_GT(check.cosine, 0.9);
+    EXPECT_LT(check.cosine, 1.0);
+    EXPECT_EQ(check.passed(), check.cosine >= precision_bar(compute));
+    EXPECT_NE(check.text().find(std::string(name(compute))), std::string::npos);
+    EXPECT_NE(embed(lower, {"a tap that drips"}), embed(model_, {"a tap that drips"}));
+  }
+}
+
+// What automatic takes has reached its bar, or is float32 with float32's bytes.
+TEST_P(EndToEnd, AutomaticTakesNothingThatMissesItsBar) {
+  const TransformerModel chosen(golden(GetParam()), {}, {}, LoadOptions{Compute::automatic});
+  ASSERT_FALSE(chosen.precision_checks().empty());
+  for (const PrecisionCheck& check : chosen.precision_checks()) {
+    EXPECT_EQ(check.passed(), check.compute == chosen.compute()) << check.text();
+  }
+  if (chosen.compute() == Compute::float32) {
+    EXPECT_EQ(embed(chosen, {"a tap that drips"}), embed(model_, {"a tap that drips"}));
+  }
+}
+
+TEST(Computes, AreNamedAsOnTheCommandLine) {
+  for (Compute compute : {Compute::float32, Compute::bfloat16, Compute::int8, Compute::automatic}) {
+    EXPECT_EQ(parse_compute(name(compute)), compute);
+  }
+  try {
+    parse_compute("fp8");
+    ADD_FAILURE() << "fp8 was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("float32, bfloat16, int8 or auto"), std::string::npos);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Folder, EndToEnd,

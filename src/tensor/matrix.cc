@@ -1,11 +1,10 @@
 #include "tensor/matrix.h"
 
-#include <new>
+#include "base/memory.h"
 
 namespace sextant::tensor {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
 constexpr size_t kGranule = 1024;  // floats; sizes are rounded up, so that nearly equal ones share blocks
 
 }  // namespace
@@ -28,7 +27,7 @@ Buffers::Block Buffers::take(size_t count, const std::shared_ptr<Buffers>& owner
     }
   }
   const size_t wanted = owner ? capacity : std::max<size_t>(1, count);
-  auto* block = static_cast<float*>(::operator new(wanted * sizeof(float), kAlignment));
+  auto* block = static_cast<float*>(base::allocate_block(wanted * sizeof(float)));
   return {block, {owner, wanted}};
 }
 
@@ -36,7 +35,7 @@ void Buffers::Free::operator()(float* block) const {
   if (owner) {
     owner->give_back(block, capacity);
   } else {
-    ::operator delete(block, kAlignment);
+    base::free_block(block, capacity * sizeof(float));
   }
 }
 
@@ -49,7 +48,7 @@ void Buffers::give_back(float* block, size_t capacity) {
       return;
     }
   }
-  ::operator delete(block, kAlignment);
+  base::free_block(block, capacity * sizeof(float));
 }
 
 size_t Buffers::kept_bytes() const {
@@ -58,7 +57,7 @@ size_t Buffers::kept_bytes() const {
 }
 
 Buffers::~Buffers() {
-  for (const Kept& kept : kept_) ::operator delete(kept.block, kAlignment);
+  for (const Kept& kept : kept_) base::free_block(kept.block, kept.capacity * sizeof(float));
 }
 
 }  // namespace sextant::tensor

@@ -3,21 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "sextant/error.h"
 
 namespace sextant::tensor {
 namespace {
 
-constexpr size_t kAlignment = 64;
-
 template <class T>
 std::shared_ptr<T[]> aligned(size_t count) {
-  auto* data = static_cast<T*>(::operator new(std::max<size_t>(1, count) * sizeof(T), std::align_val_t(kAlignment)));
-  return {data, [](T* p) { ::operator delete(p, std::align_val_t(kAlignment)); }};
+  const std::shared_ptr<std::byte> memory = base::allocate_long_lived(count * sizeof(T));
+  return {memory, reinterpret_cast<T*>(memory.get())};
 }
 
 // Writes column J of a panel, GROUP elements every WIDTH * GROUP.

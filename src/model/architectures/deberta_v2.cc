@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "model/architectures/architectures.h"
-#include "simd/kernels.h"
+#include "tensor/gemm.h"
 
 namespace sextant::model {
 namespace {
@@ -148,34 +148,33 @@ class DebertaV2 : public Encoder {
 
   void attend(const Layer& layer, tensor::Matrix& x, const tensor::Matrix& distances, const std::vector<size_t>& rows,
               const tensor::Sequences& sequences, tensor::Context& context) const {
+    if (rows.empty()) return;
     const AttentionLayer& own = layer.base.attention;
     const tensor::Matrix qkv = own.qkv(x, context);
-    tensor::Matrix position_keys, position_queries;
-    if (content_to_position_) position_keys = layer.position_key(distances, context);
-    if (position_to_content_) position_queries = layer.position_query(distances, context);
-    const simd::Kernels& kernel = simd::kernels();
+    // The products of every query and key with the positions that occur: [rows, heads * used], one each a distance.
+    const auto [first_used, last_used] = std::minmax_element(rows.begin(), rows.end());
+    const size_t used = *last_used - *first_used + 1;
+    tensor::Matrix content_to_position, position_to_content;
+    if (content_to_position_) {
+      content_to_position = with_positions(columns(qkv), qkv.rows(), layer.position_key(distances, context),
+                                           *first_used, used, context);
+    }
+    if (position_to_content_) {
+      position_to_content = with_positions(columns(qkv, hidden_size), qkv.rows(),
+                                           layer.position_query(distances, context), *first_used, used, context);
+    }
     const auto longest = static_cast<ptrdiff_t>(sequences.longest());
-    const size_t dim = options_.head_dim;
     const tensor::ScoreHook hook = [&](size_t first, size_t head, size_t i, size_t first_key,
-                                        std::span<float> scores) {
-      const float* query = qkv.row(first + i) + head * dim;
-      size_t known_row = rows.size() + static_cast<size_t>(2 * span_);  // none
-      float content_to_position = 0;
+                                       std::span<float> scores) {
+      // Distances i - j fall as j grows.
+      const size_t* row = rows.data() + (static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(first_key) + longest - 1);
+      const size_t column = head * used;
+      const float* of_query = content_to_position_ ? content_to_position.row(first + i) + column : nullptr;
       for (size_t j = 0; j < scores.size(); ++j) {
-        const ptrdiff_t distance = static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(first_key + j);
-        const size_t row = rows[static_cast<size_t>(distance + longest - 1)];
+        const size_t position = *(row - j) - *first_used;
         float score = 0;
-        if (content_to_position_) {
-          if (row != known_row) {
-            content_to_position = kernel.dot_f32(query, position_keys.row(row) + head * dim, dim);
-            known_row = row;
-          }
-          score += content_to_position;
-        }
-        if (position_to_content_) {
-          const float* key = qkv.row(first + first_key + j) + hidden_size + head * dim;
-          score += kernel.dot_f32(key, position_queries.row(row) + head * dim, dim);
-        }
+        if (content_to_position_) score += of_query[position];
+        if (position_to_content_) score += position_to_content.row(first + first_key + j)[column + position];
         scores[j] += score * options_.scale;
       }
     };
@@ -185,6 +184,19 @@ class DebertaV2 : public Encoder {
     layer.base.attention_norm(x, context);
     x = layer.base.feed_forward(x, context);
     layer.base.output_norm(x, context);
+  }
+
+  // Each head of X's rows times the same head of POSITIONS' rows [FIRST, FIRST + COUNT): [row_count, heads * COUNT].
+  tensor::Matrix with_positions(tensor::Columns x, size_t row_count, const tensor::Matrix& positions, size_t first,
+                                size_t count, tensor::Context& context) const {
+    tensor::Matrix products(row_count, options_.heads * count, context);
+    for (size_t head = 0; head < options_.heads; ++head) {
+      const size_t column = head * options_.head_dim;
+      tensor::gemm({row_count, count, options_.head_dim}, tensor::rows(x.data + column, x.stride),
+                   tensor::transposed(positions.row(first) + column, positions.columns()),
+                   products.data() + head * count, products.columns(), false, context.pool);
+    }
+    return products;
   }
 
   ptrdiff_t bucket_count_, distance_max_, span_;

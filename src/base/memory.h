@@ -1,0 +1,23 @@
+// base/memory.h: large blocks of memory on huge pages, where the system gives them: reading a model's weights through
+// pages of 4 KB costs several percent in address translation alone.
+//
+// Threads: all functions may be called from many.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace sextant::base {
+
+inline constexpr size_t kHugePage = size_t{2} << 20;
+
+// For what is kept long and in many pieces: pieces share their pages, and a page lives as long as any piece on it.
+// Aligned to 64 bytes, not initialised.
+std::shared_ptr<std::byte> allocate_long_lived(size_t bytes);
+
+// A block of its own, for what is written again and again: aligned to 64 bytes, to a huge page where it fills some. To
+// be freed by free_block with the same size.
+void* allocate_block(size_t bytes);
+void free_block(void* block, size_t bytes) noexcept;
+
+}  // namespace sextant::base
