@@ -3,7 +3,7 @@
 //
 // Included by kernels_*.cc alone. Everything is in an unnamed namespace: each file compiles its own copy with its own
 // flags, and the linker cannot mix them. An instruction set supplies
-//   V  lanes of f32: Reg, kLanes, zero, set1, load, load_part (the rest is 0), store, store_part, add, sub, mul, div,
+//   V  lanes of f32: Reg, kLanes, zero, set1, load (also of BFloat16 and Float16), load_part (the rest is 0), store, store_part, add, sub, mul, div,
 //      fma (a b + c), min, max, round (to the nearest integer), pow2 (2^n of an integral n), sum and largest (of the
 //      lanes), store_bytes (integral lanes in [0, 255] as uint8)
 //   W  products of small numbers, as product_small says
@@ -79,13 +79,24 @@ void tile_f32_of(size_t rows, size_t k, const float* a, size_t a_stride, const f
   }
 }
 
-// All rows times a slice of one panel: k deep from P on, columns from J on.
-template <class V, size_t R, size_t C>
+// Floats of a slice: 16 KB, half of a first cache.
+constexpr size_t kSliceFloats = 4096;
+
+// All rows times a slice of one panel: k deep from P on, columns from J on. B holds T: float, or a smaller type.
+template <class V, class T, size_t R, size_t C>
 SEXTANT_INLINE void slice_f32(const Product& product, size_t j, size_t p, size_t k) {
   constexpr size_t kWidth = C * V::kLanes;
   const size_t a_stride = product.a_stride / sizeof(float);
   const float* a = static_cast<const float*>(product.a) + p;
-  const float* slice = static_cast<const float*>(product.b) + j * product.k + p * kWidth;
+  const T* stored = static_cast<const T*>(product.b) + j * product.k + p * kWidth;
+  const float* slice;
+  float wide[__is_same(T, float) ? 1 : kSliceFloats];
+  if constexpr (__is_same(T, float)) {
+    slice = stored;
+  } else {
+    for (size_t x = 0; x < k * kWidth; x += V::kLanes) V::store(wide + x, V::load(stored + x));
+    slice = wide;
+  }
   const bool accumulate = product.accumulate || p > 0;
   const size_t width = smaller(kWidth, product.n - j);
   for (size_t i = 0, rows = 0; i < product.m; i += rows) {
@@ -108,24 +119,24 @@ SEXTANT_INLINE void slice_f32(const Product& product, size_t j, size_t p, size_t
 
 // B is taken kDepth deep at a time: a slice of a panel stays in the first cache while all rows pass by it. Where A is
 // small enough for the second cache, B is read from end to end, which memory likes best; else A's slice is kept there.
-template <class V, size_t R, size_t C>
+template <class V, class T, size_t R, size_t C>
 void product_f32(const Product& product) {
   constexpr size_t kWidth = C * V::kLanes;
-  constexpr size_t kDepth = 4096 / kWidth;
+  constexpr size_t kDepth = kSliceFloats / kWidth;
   constexpr size_t kSmallA = 65536;
   if (product.k == 0) {
-    for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, R, C>(product, j, 0, 0);
+    for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, T, R, C>(product, j, 0, 0);
     return;
   }
   const size_t slices = (product.k + kDepth - 1) / kDepth;
   const size_t depth = (product.k + slices - 1) / slices;
   if (product.m * product.k <= kSmallA) {
     for (size_t j = 0; j < product.n; j += kWidth) {
-      for (size_t p = 0; p < product.k; p += depth) slice_f32<V, R, C>(product, j, p, smaller(depth, product.k - p));
+      for (size_t p = 0; p < product.k; p += depth) slice_f32<V, T, R, C>(product, j, p, smaller(depth, product.k - p));
     }
   } else {
     for (size_t p = 0; p < product.k; p += depth) {
-      for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, R, C>(product, j, p, smaller(depth, product.k - p));
+      for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, T, R, C>(product, j, p, smaller(depth, product.k - p));
     }
   }
 }
@@ -534,8 +545,11 @@ void fill_rows(Kernels& kernels) {
 
 // R rows and C registers a tile.
 template <class V, size_t R, size_t C>
-constexpr ProductKernel f32_kernel() {
-  return {{C * V::kLanes, 1, 1}, R, product_f32<V, R, C>};
+void fill_f32(Kernels& kernels) {
+  constexpr PanelShape kPanel = {C * V::kLanes, 1, 1};
+  kernels.f32 = {kPanel, R, product_f32<V, float, R, C>};
+  kernels.f32_bf16 = {kPanel, R, product_f32<V, simd::BFloat16, R, C>};
+  kernels.f32_f16 = {kPanel, R, product_f32<V, simd::Float16, R, C>};
 }
 
 template <class W, size_t R, size_t C>

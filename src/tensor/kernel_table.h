@@ -40,6 +40,7 @@ struct PanelShape {
 
 // C [m, n] = A [m, k] B [k, n], B packed. The types of A and B are the kernel's:
 //   f32   A float, B float
+//   f32_bf16, f32_f16  A float, B BFloat16 or Float16 widened to float, which loses nothing: the bytes of f32
 //   bf16  A BFloat16, B BFloat16, sums in float; the tiers avx512_bf16 and amx take denormals for zero
 //   i8    A uint8, B int8, sums in int32; C[i, j] = column_scales[j] *
 //         (row_scales[i] * sum + row_offsets[i] * column_sums[j]). REQUIRES: k <= 65536, which keeps every sum exact
@@ -67,7 +68,7 @@ struct ProductKernel {
 
 struct Kernels {
   simd::Tier tier;
-  ProductKernel f32, bf16, i8;
+  ProductKernel f32, f32_bf16, f32_f16, bf16, i8;
   // The largest value of A that i8 takes: 255, or 127 where pairs of products are summed in 16 bits.
   int i8_max;
   // Whether bf16 is faster than f32 here: it has instructions of its own (else it computes in f32 what it reads as

@@ -13,6 +13,13 @@ struct Lanes {
   static Reg zero() { return _mm256_setzero_ps(); }
   static Reg set1(float x) { return _mm256_set1_ps(x); }
   static Reg load(const float* p) { return _mm256_loadu_ps(p); }
+  static Reg load(const simd::BFloat16* p) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+  }
+  static Reg load(const simd::Float16* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   // The first n lanes' sign bits are set.
   static __m256i mask(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -119,7 +126,7 @@ struct Quads {
 
 void fill_avx2(Kernels& kernels) {
   fill_rows<Lanes>(kernels);
-  kernels.f32 = f32_kernel<Lanes, 6, 2>();
+  fill_f32<Lanes, 6, 2>(kernels);
   kernels.bf16 = small_kernel<Pairs, 4, 2>();
   kernels.i8 = small_kernel<Quads, 4, 2>();
   kernels.i8_max = 127;

@@ -16,6 +16,13 @@ struct Lanes {
   static Reg set1(float x) { return _mm512_set1_ps(x); }
   static __mmask16 mask(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
   static Reg load(const float* p) { return _mm512_loadu_ps(p); }
+  static Reg load(const simd::BFloat16* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+  static Reg load(const simd::Float16* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
   static Reg load_part(const float* p, size_t n) { return _mm512_maskz_loadu_ps(mask(n), p); }
   static void store(float* p, Reg x) { _mm512_storeu_ps(p, x); }
   static void store_part(float* p, Reg x, size_t n) { _mm512_mask_storeu_ps(p, mask(n), x); }
@@ -95,7 +102,7 @@ struct Quads {
 
 void fill_avx512(Kernels& kernels) {
   fill_rows<Lanes>(kernels);
-  kernels.f32 = f32_kernel<Lanes, 12, 2>();
+  fill_f32<Lanes, 12, 2>(kernels);
   kernels.bf16 = small_kernel<Pairs, 8, 2>();  // 16 sums, 4 of B, 2 of A
   kernels.i8 = small_kernel<Quads, 12, 2>();
   kernels.i8_max = 127;

@@ -7,6 +7,28 @@ namespace {
 typedef float Float4 __attribute__((vector_size(16)));
 typedef int32_t Int4 __attribute__((vector_size(16)));
 
+float widened(simd::BFloat16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+float widened(simd::Float16 x) {
+  const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000) << 16;
+  const uint32_t exponent = x.bits >> 10 & 31;
+  const uint32_t fraction = x.bits & 1023;
+  if (exponent == 0) {
+    // Zero and what is below the normal numbers: multiples of 2^-24.
+    const float value = static_cast<float>(fraction) * 0x1p-24f;
+    return sign != 0 ? -value : value;
+  }
+  const uint32_t bits = sign | (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 struct Lanes {
   using Reg = Float4;
   static constexpr size_t kLanes = 4;
@@ -16,6 +38,10 @@ struct Lanes {
     Reg x;
     __builtin_memcpy(&x, p, sizeof x);
     return x;
+  }
+  template <class T>
+  static Reg load(const T* p) {
+    return Reg{widened(p[0]), widened(p[1]), widened(p[2]), widened(p[3])};
   }
   static Reg load_part(const float* p, size_t n) {
     Reg x = zero();
@@ -57,13 +83,6 @@ struct Lanes {
   }
 };
 
-float widened(simd::BFloat16 x) {
-  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
-  float value;
-  __builtin_memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 void product_bf16(const Product& product) {
   constexpr size_t kWidth = 8;
   const auto* b = static_cast<const simd::BFloat16*>(product.b);
@@ -101,7 +120,7 @@ void product_i8(const Product& product) {
 
 void fill_scalar(Kernels& kernels) {
   fill_rows<Lanes>(kernels);
-  kernels.f32 = f32_kernel<Lanes, 4, 2>();
+  fill_f32<Lanes, 4, 2>(kernels);
   kernels.bf16 = {{8, 2, 2}, 4, product_bf16};
   kernels.i8 = {{8, 4, 4}, 4, product_i8};
   kernels.i8_max = 255;

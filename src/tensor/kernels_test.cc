@@ -276,6 +276,59 @@ TEST_P(TensorKernelsOf, f32_products_replace_or_add_to_what_is_there) {
   for (bool accumulate : {false, true}) expect_product_near(k->f32, operands, accumulate);
 }
 
+// Every half there is, but for NaNs, whose payload nobody promises.
+TEST_P(TensorKernelsOf, f32_products_with_halves_give_the_bytes_of_their_floats) {
+  auto compare = [&](const auto& halves, const ProductKernel& kernel, size_t n, size_t depth, size_t m, auto widen) {
+    const size_t width = k->f32.panel.width;
+    ASSERT_EQ(kernel.panel.width, width);
+    ASSERT_EQ(halves.size(), (n + width - 1) / width * width * depth);
+    std::vector<float> floats(halves.size()), a(m * depth);
+    widen(halves.data(), halves.size(), floats.data());
+    for (float& value : a) value = normal();
+    Result wanted(m, n), got(m, n);
+    Product product{};
+    product.m = m;
+    product.n = n;
+    product.k = depth;
+    product.a = a.data();
+    product.a_stride = depth * sizeof(float);
+    product.b = floats.data();
+    product.c = wanted.data();
+    product.c_stride = wanted.stride();
+    k->f32.multiply(product);
+    product.b = halves.data();
+    product.c = got.data();
+    kernel.multiply(product);
+    ASSERT_TRUE(got.guards_stand());
+    for (size_t i = 0; i < m; ++i) {
+      for (size_t j = 0; j < n; ++j) ASSERT_EQ(got.at(i, j), wanted.at(i, j)) << i << ", " << j;
+    }
+  };
+  const size_t width = k->f32.panel.width;
+  // All finite values, one a product: k = 1 shows each by itself.
+  std::vector<simd::BFloat16> all_bf16;
+  std::vector<simd::Float16> all_f16;
+  for (uint32_t bits = 0; bits < 65536; ++bits) {
+    if ((bits >> 7 & 255) != 255) all_bf16.push_back({static_cast<uint16_t>(bits)});
+    if ((bits >> 10 & 31) != 31) all_f16.push_back({static_cast<uint16_t>(bits)});
+  }
+  const auto& simd_kernels = simd::kernels();
+  all_bf16.resize((all_bf16.size() + width - 1) / width * width);
+  all_f16.resize((all_f16.size() + width - 1) / width * width);
+  compare(all_bf16, k->f32_bf16, all_bf16.size(), 1, 1, simd_kernels.bf16_to_f32);
+  compare(all_f16, k->f32_f16, all_f16.size(), 1, 1, simd_kernels.f16_to_f32);
+  // And several slices deep.
+  for (size_t m : {1, 5, 40}) {
+    const size_t depth = 700;
+    std::vector<simd::BFloat16> bf16(2 * width * depth);
+    std::vector<simd::Float16> f16(2 * width * depth);
+    for (auto& value : bf16) value = half();
+    for (auto& value : f16) value = {static_cast<uint16_t>(random.below(0x7C00) | (random.below(2) << 15))};
+    compare(bf16, k->f32_bf16, width + 3, depth, m, simd_kernels.bf16_to_f32);
+    compare(f16, k->f32_f16, width + 3, depth, m, simd_kernels.f16_to_f32);
+  }
+}
+
 TEST_P(TensorKernelsOf, bf16_products_equal_the_reference_for_every_shape) {
   for (const Shape& shape : shapes_for(k->bf16)) {
     SCOPED_TRACE(text(shape));
