@@ -17,7 +17,7 @@ std::optional<MaskedLmHead> MaskedLmHead::load(const Config& config, const Param
   // NAME.weight where it is there, else the embeddings; the bias under either name.
   auto decoder = [&](const Parameters& p, const std::string& name, std::string_view other_bias) {
     tensor::Parameter weight =
-        p.has(name + ".weight") ? p.get(name + ".weight", {vocabulary, width}) : encoder.embeddings;
+        p.has(name + ".weight") ? p.get(name + ".weight", {vocabulary, width}) : encoder.embeddings.parameter();
     tensor::Parameter bias;
     if (p.has(name + ".bias")) {
       bias = p.get(name + ".bias", {vocabulary});

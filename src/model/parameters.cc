@@ -59,7 +59,7 @@ const TensorView* Parameters::find(std::string_view name) const {
 
 bool Parameters::has(std::string_view name) const { return find(name) != nullptr; }
 
-tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<size_t> shape) const {
+const TensorView& Parameters::view(std::string_view name, std::initializer_list<size_t> shape) const {
   const TensorView* tensor = find(name);
   if (tensor == nullptr) {
     throw Error(ErrorCode::corrupted,
@@ -77,17 +77,35 @@ tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<s
     throw Error(ErrorCode::unsupported, fmt::format("{}: parameter '{}' is {}, expected F32, F16, BF16 or F64",
                                                     weights_->source(), full(name), model::name(tensor->dtype)));
   }
-  tensor::Parameter parameter;
-  parameter.shape = tensor->shape;
-  if (tensor->dtype == DType::f32 && reinterpret_cast<size_t>(tensor->bytes.data()) % alignof(float) == 0) {
-    parameter.data = reinterpret_cast<const float*>(tensor->bytes.data());
-    parameter.owner = weights_;
+  return *tensor;
+}
+
+tensor::Table Parameters::table(std::string_view name, std::initializer_list<size_t> shape) const {
+  const TensorView& tensor = view(name, shape);
+  tensor::Table table;
+  table.shape = tensor.shape;
+  const bool is_aligned = reinterpret_cast<size_t>(tensor.bytes.data()) % width_bytes(tensor.dtype) == 0;
+  if (is_aligned && (tensor.dtype == DType::f32 || tensor.dtype == DType::bf16 || tensor.dtype == DType::f16)) {
+    table.kept = tensor.dtype == DType::bf16  ? tensor::Table::Kept::bf16
+                 : tensor.dtype == DType::f16 ? tensor::Table::Kept::f16
+                                              : tensor::Table::Kept::f32;
+    table.data = tensor.bytes.data();
+    table.owner = weights_;
   } else {
-    auto values = std::make_shared<const std::vector<float>>(to_float32(*tensor));
-    parameter.data = values->data();
-    parameter.owner = values;
+    auto values = std::make_shared<const std::vector<float>>(to_float32(tensor));
+    table.data = values->data();
+    table.owner = values;
   }
-  return parameter;
+  return table;
+}
+
+tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<size_t> shape) const {
+  const TensorView& tensor = view(name, shape);
+  if (tensor.dtype == DType::f32 && reinterpret_cast<size_t>(tensor.bytes.data()) % alignof(float) == 0) {
+    return {tensor.shape, reinterpret_cast<const float*>(tensor.bytes.data()), weights_};
+  }
+  auto values = std::make_shared<const std::vector<float>>(to_float32(tensor));
+  return {tensor.shape, values->data(), values};
 }
 
 tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, Bias bias) const {

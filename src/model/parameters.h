@@ -42,6 +42,8 @@ class Parameters {
 
   bool has(std::string_view name) const;
   tensor::Parameter get(std::string_view name, std::initializer_list<size_t> shape) const;
+  // The same in the type that the file keeps.
+  tensor::Table table(std::string_view name, std::initializer_list<size_t> shape) const;
   // NAME.weight [out, in] and NAME.bias [out].
   tensor::Linear linear(std::string_view name, size_t out, size_t in, Bias bias = Bias::required) const;
   // Several that share their input, as one: NAME.weight [out, in] and NAME.bias [out] of each, their outputs side by
@@ -61,6 +63,8 @@ class Parameters {
 
  private:
   std::string full(std::string_view name) const { return prefix_ + std::string(name); }
+  // Checked; throws as get() does.
+  const TensorView& view(std::string_view name, std::initializer_list<size_t> shape) const;
   // nullptr where there is none, under either of the names it may have.
   const TensorView* find(std::string_view name) const;
 

@@ -230,12 +230,39 @@ void RmsNorm::over_heads(Matrix& x, size_t first_column, size_t head_count, Cont
   });
 }
 
-Matrix gather(const Parameter& table, std::span<const int32_t> ids, Context& context) {
-  const size_t dim = table.shape[1];
-  Matrix out(ids.size(), dim, context);
-  for_rows(ids.size(), context, [&](size_t i) {
-    std::memcpy(out.row(i), table.data + static_cast<size_t>(ids[i]) * dim, dim * sizeof(float));
-  });
+void Table::read_row(size_t i, float* out) const {
+  const size_t first = i * columns();
+  switch (kept) {
+    case Kept::f32:
+      std::memcpy(out, static_cast<const float*>(data) + first, columns() * sizeof(float));
+      break;
+    case Kept::bf16:
+      simd::kernels().bf16_to_f32(static_cast<const simd::BFloat16*>(data) + first, columns(), out);
+      break;
+    case Kept::f16:
+      simd::kernels().f16_to_f32(static_cast<const simd::Float16*>(data) + first, columns(), out);
+      break;
+  }
+}
+
+Parameter Table::parameter() const {
+  Parameter floats;
+  floats.shape = shape;
+  if (kept == Kept::f32) {
+    floats.data = static_cast<const float*>(data);
+    floats.owner = owner;
+    return floats;
+  }
+  auto values = std::make_shared<std::vector<float>>(rows() * columns());
+  for (size_t i = 0; i < rows(); ++i) read_row(i, values->data() + i * columns());
+  floats.data = values->data();
+  floats.owner = values;
+  return floats;
+}
+
+Matrix gather(const Table& table, std::span<const int32_t> ids, Context& context) {
+  Matrix out(ids.size(), table.columns(), context);
+  for_rows(ids.size(), context, [&](size_t i) { table.read_row(static_cast<size_t>(ids[i]), out.row(i)); });
   return out;
 }
 

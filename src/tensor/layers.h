@@ -36,6 +36,27 @@ struct Parameter {
 Activation parse_activation(std::string_view name, std::string_view source);
 void activate(Activation activation, std::span<float> values);
 
+// A matrix in the type that its file keeps it in: embeddings, of which a text needs a few rows, and weights that are
+// packed. Types of 16 bits are widened where they are used, which loses nothing.
+struct Table {
+  enum class Kept { f32, bf16, f16 };
+  std::vector<size_t> shape;  // [rows, columns]
+  const void* data = nullptr;
+  Kept kept = Kept::f32;
+  std::shared_ptr<const void> owner;
+
+  Table() = default;
+  Table(Parameter parameter)  // NOLINT: every parameter is a table
+      : shape(std::move(parameter.shape)), data(parameter.data), owner(std::move(parameter.owner)) {}
+  bool empty() const { return data == nullptr; }
+  size_t rows() const { return shape[0]; }
+  size_t columns() const { return shape[1]; }
+  // Writes columns() floats.
+  void read_row(size_t i, float* out) const;
+  // As floats: the same memory where it holds floats, else a copy.
+  Parameter parameter() const;
+};
+
 // What becomes of a product before it is written.
 struct Finish {
   Activation activation = Activation::identity;
@@ -111,7 +132,7 @@ class RmsNorm {
 void standardize(Matrix& x, float epsilon, Context& context);
 
 // Rows of a table. REQUIRES: every id is below the table's rows.
-Matrix gather(const Parameter& table, std::span<const int32_t> ids, Context& context);
+Matrix gather(const Table& table, std::span<const int32_t> ids, Context& context);
 
 void add(Matrix& x, const Matrix& y, Context& context);
 void multiply(Matrix& x, const Matrix& y, Context& context);

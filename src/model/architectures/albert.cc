@@ -29,7 +29,7 @@ class Albert : public Encoder {
     const auto activation = tensor::parse_activation(config.text("hidden_act", "gelu_new"), config.source());
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, width});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, width});
     positions_ = p.get("embeddings.position_embeddings.weight", {max_positions, width});
     types_ = p.get("embeddings.token_type_embeddings.weight", {type_count, width});
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", width, epsilon);

@@ -46,7 +46,7 @@ class Bert : public Encoder {
       max_positions = positions;
     }
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, width});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, width});
     positions_ = p.get("embeddings.position_embeddings.weight", {positions, width});
     types_ = p.get("embeddings.token_type_embeddings.weight", {type_count, width});
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", width, epsilon);

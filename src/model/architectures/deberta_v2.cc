@@ -74,7 +74,7 @@ class DebertaV2 : public Encoder {
     const int terms = 1 + (content_to_position_ ? 1 : 0) + (position_to_content_ ? 1 : 0);
     options_.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(options_.head_dim) * terms));
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, width});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, width});
     if (config.flag("position_biased_input", true)) {
       positions_ = p.get("embeddings.position_embeddings.weight", {max_positions, width});
     }

@@ -25,7 +25,7 @@ class DistilBert : public Encoder {
     const auto activation = tensor::parse_activation(config.text("activation", "gelu"), config.source());
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "n_heads"));
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
     positions_ = p.get("embeddings.position_embeddings.weight", {max_positions, hidden_size});
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, kEpsilon);
     for (size_t i = 0; i < layer_count; ++i) {

@@ -56,7 +56,7 @@ class Gemma : public Encoder {
         config.has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
     const size_t pattern = config.size(pattern_key, third ? 6 : 2);
     if (pattern == 0) config.corrupted(pattern_key, "1 or more");
-    embeddings = p.get("embed_tokens.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embed_tokens.weight", {vocabulary_size, hidden_size});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("layers.{}", i));
       auto norm = [&](const char* name, size_t size) { return l.rms_norm(name, size, epsilon, true); };

@@ -69,7 +69,7 @@ class GteNew : public Encoder {
           static_cast<size_t>(std::min(kPositionsMax, static_cast<double>(max_positions) * scaling.positive("factor")));
     }
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
     if (type_count > 0) types_ = p.get("embeddings.token_type_embeddings.weight", {type_count, hidden_size});
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, epsilon);
     for (size_t i = 0; i < layer_count; ++i) {

@@ -35,7 +35,7 @@ class JinaBert : public Encoder {
     activation_ = feed_forward == "reglu" ? tensor::Activation::relu : tensor::Activation::gelu;
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
     types_ = p.get("embeddings.token_type_embeddings.weight", {type_count, hidden_size});
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, epsilon);
     for (size_t i = 0; i < layer_count; ++i) {

@@ -47,7 +47,7 @@ class Llama : public Encoder {
     const Bias mlp_bias = config.flag("mlp_bias", false) ? Bias::required : Bias::none;
     const std::vector<std::string> layer_types = config.texts("layer_types");
     const size_t first_window_layer = config.size("max_window_layers", 0);
-    embeddings = p.get("embed_tokens.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embed_tokens.weight", {vocabulary_size, hidden_size});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("layers.{}", i));
       Layer layer;

@@ -42,7 +42,7 @@ class ModernBert : public Encoder {
     global_rotary_ = tensor::Rotary(rotary_frequencies_of(config, head_dim, global_base));
     local_rotary_ = tensor::Rotary(tensor::rotary_frequencies(head_dim, local_base));
 
-    embeddings = p.get("embeddings.tok_embeddings.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embeddings.tok_embeddings.weight", {vocabulary_size, hidden_size});
     embedding_norm_ = p.layer_norm("embeddings.norm", hidden_size, epsilon, norm_bias);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("layers.{}", i));

@@ -30,7 +30,7 @@ class MpNet : public Encoder {
     const auto activation = tensor::parse_activation(config.text("hidden_act", "gelu"), config.source());
     options_ = plain_attention(heads, head_dim_of(config, hidden_size, heads, "num_attention_heads"));
 
-    embeddings = p.get("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table("embeddings.word_embeddings.weight", {vocabulary_size, hidden_size});
     positions_ = p.get("embeddings.position_embeddings.weight", {positions, hidden_size});
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, epsilon);
     distances_ = p.get("encoder.relative_attention_bias.weight", {bucket_count_, heads});

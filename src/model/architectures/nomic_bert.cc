@@ -56,7 +56,7 @@ class NomicBert : public Encoder {
     const Bias qkv_bias = config.flag("qkv_proj_bias", true) ? Bias::required : Bias::none;
 
     // The table is padded to a multiple of 64 rows; the config's vocabulary may be the padded one or not.
-    embeddings = p.get("embeddings.word_embeddings.weight", {Parameters::kAny, hidden_size});
+    embeddings = p.table("embeddings.word_embeddings.weight", {Parameters::kAny, hidden_size});
     vocabulary_size = embeddings.shape[0];
     if (config.size("vocab_size", 0) > vocabulary_size) {
       config.corrupted("vocab_size", fmt::format("at most the {} rows of the embeddings", vocabulary_size));
