@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "model/packed_cache.h"
 #include "sextant/error.h"
+#include "tensor/kernels.h"
 
 namespace sextant::model {
 namespace {
@@ -59,7 +61,7 @@ const TensorView* Parameters::find(std::string_view name) const {
 
 bool Parameters::has(std::string_view name) const { return find(name) != nullptr; }
 
-tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<size_t> shape) const {
+const TensorView& Parameters::checked(std::string_view name, std::initializer_list<size_t> shape) const {
   const TensorView* tensor = find(name);
   if (tensor == nullptr) {
     throw Error(ErrorCode::corrupted,
@@ -77,13 +79,18 @@ tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<s
     throw Error(ErrorCode::unsupported, fmt::format("{}: parameter '{}' is {}, expected F32, F16, BF16 or F64",
                                                     weights_->source(), full(name), model::name(tensor->dtype)));
   }
+  return *tensor;
+}
+
+tensor::Parameter Parameters::get(std::string_view name, std::initializer_list<size_t> shape) const {
+  const TensorView& tensor = checked(name, shape);
   tensor::Parameter parameter;
-  parameter.shape = tensor->shape;
-  if (tensor->dtype == DType::f32 && reinterpret_cast<size_t>(tensor->bytes.data()) % alignof(float) == 0) {
-    parameter.data = reinterpret_cast<const float*>(tensor->bytes.data());
+  parameter.shape = tensor.shape;
+  if (tensor.dtype == DType::f32 && reinterpret_cast<size_t>(tensor.bytes.data()) % alignof(float) == 0) {
+    parameter.data = reinterpret_cast<const float*>(tensor.bytes.data());
     parameter.owner = weights_;
   } else {
-    auto values = std::make_shared<const std::vector<float>>(to_float32(*tensor));
+    auto values = std::make_shared<const std::vector<float>>(to_float32(tensor));
     parameter.data = values->data();
     parameter.owner = values;
   }
@@ -96,23 +103,35 @@ tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, 
 
 tensor::Linear Parameters::stacked(std::initializer_list<Part> parts, size_t in, Bias bias) const {
   std::vector<tensor::Parameter> weights, biases;
-  std::string name;  // of the whole
+  std::vector<size_t> outs;
+  size_t inputs = 0;  // IN may be any
+  std::string name;   // of the whole
   for (const Part& part : parts) {
     const std::string stem(part.name);
     name += (name.empty() ? "" : " ") + full(stem);
-    weights.push_back(get(stem + ".weight", {part.out, in}));
+    const std::vector<size_t>& shape = checked(stem + ".weight", {part.out, in}).shape;
+    outs.push_back(shape[0]);
+    inputs = shape[1];
+    if (!settings_.packed) weights.push_back(get(stem + ".weight", {part.out, in}));
     const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
-    biases.push_back(biased ? get(stem + ".bias", {weights.back().shape[0]}) : tensor::Parameter());
+    biases.push_back(biased ? get(stem + ".bias", {outs.back()}) : tensor::Parameter());
+  }
+  if (settings_.packed) {
+    size_t out = 0;
+    for (size_t rows : outs) out += rows;
+    return tensor::Linear(settings_.packed->take(name, out, inputs, settings_.compute, tensor::kernels()), biases,
+                          outs);
   }
   std::vector<float> ranges;
   if (settings_.input_ranges && !settings_.observes) {
     auto known = settings_.input_ranges->find(name);
-    if (known != settings_.input_ranges->end() && known->second.size() == weights[0].shape[1]) ranges = known->second;
+    if (known != settings_.input_ranges->end() && known->second.size() == inputs) ranges = known->second;
   }
   tensor::Linear linear(std::move(weights), std::move(biases), settings_.compute, std::move(ranges));
   linear.prepare();
   weights_->give_up_pages_after(linear.in() * linear.out() * sizeof(float));
   if (settings_.input_ranges && settings_.observes) linear.observe((*settings_.input_ranges)[name]);
+  if (settings_.made) settings_.made->push_back({name, linear});
   return linear;
 }
 
