@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <thread>
 
 #include "base/files.h"
 #include "base/hash.h"
@@ -144,13 +145,39 @@ TEST(PackedCache, IsOneForAModelHoweverItIsNamed) {
   EXPECT_EQ(outcome(load(folder.path(), Compute::int8, cache.path() / "packed")), "written") << "another precision";
 }
 
+TEST(PackedCache, ThatSeveralWriteAtOnceIsWhole) {
+  const base::TemporaryFolder cache;
+  const std::vector<float> want = embed(load(golden("bert-mean"), Compute::int8, {}));
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (size_t i = 0; i < 5; ++i) {
+        const TransformerModel model = load(golden("bert-mean"), Compute::int8, cache.path());
+        EXPECT_THAT(outcome(model), testing::AnyOf("written", "read"));
+        EXPECT_TRUE(same_bytes(embed(model), want));
+        std::error_code ignored;
+        for (const auto& file : fs::directory_iterator(cache.path())) {
+          if (t == 0 && file.path().extension() == ".packed") fs::remove(file.path(), ignored);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(outcome(load(golden("bert-mean"), Compute::int8, cache.path())), testing::AnyOf("written", "read"));
+  EXPECT_EQ(files_in(cache.path()).size(), 1u);
+}
+
 TEST(PackedCache, ThatCannotBeWrittenLeavesTheModelLoadedAndSaysWhy) {
   const base::TemporaryFolder folder;
   write(folder.path() / "file", "not a folder");
   const TransformerModel model = load(golden("bert-mean"), Compute::int8, folder.path() / "file" / "cache");
   EXPECT_THAT(outcome(model), AllOf(StartsWith("not written: "), HasSubstr("cannot make the folder")));
   EXPECT_TRUE(same_bytes(embed(model), embed(load(golden("bert-mean"), Compute::int8, {}))));
+}
+
+TEST(PackedCache, InAFolderThatIsReadOnlyLeavesTheModelLoadedAndSaysWhy) {
   if (::geteuid() == 0) GTEST_SKIP() << "the superuser may write into every folder";
+  const base::TemporaryFolder folder;
   fs::create_directory(folder.path() / "closed");
   fs::permissions(folder.path() / "closed", fs::perms::owner_read | fs::perms::owner_exec);
   EXPECT_THAT(outcome(load(golden("bert-mean"), Compute::int8, folder.path() / "closed")), StartsWith("not written: "));
