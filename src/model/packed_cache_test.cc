@@ -203,7 +203,6 @@ class DamagedPackedCache : public testing::Test {
     write(file_, bytes);
     try {
       const auto cache = PackedCache::open(file_, key_);
-      Parameters(weights_, {.compute = operand_of(cache->compute()), .packed = cache});
       load_encoder(config_, Parameters(weights_, {.compute = operand_of(cache->compute()), .packed = cache}));
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::corrupted) << e.what();
