@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "model/shown.h"
 #include "sextant/error.h"
+#include "simd/kernels.h"
 #include "tensor/kernels.h"
 
 namespace sextant::model {
