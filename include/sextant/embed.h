@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,6 +39,10 @@ Compute parse_compute(std::string_view name);
 
 struct LoadOptions {
   Compute compute = Compute::float32;  // for models that compute at all: static and remote ones do not
+  // A folder that keeps a transformer's weights as the kernels read them, so that the next start maps them instead of
+  // packing, and checking a precision, anew; costs about as much disk as the model. Made where it is missing; empty:
+  // none. docs/performance.md.
+  std::filesystem::path packed_cache = {};
 };
 
 struct EmbedOptions {

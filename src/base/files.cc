@@ -40,7 +40,8 @@ class Descriptor {
 
 // Opens for reading and refuses anything but a regular file; fills size_bytes.
 int open_regular(const std::filesystem::path& path, uint64_t& size_bytes) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a named pipe would be waited for.
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail(path, "open");
   struct stat info {};
   if (::fstat(fd, &info) != 0) {
@@ -78,35 +79,50 @@ std::string read_file(const std::filesystem::path& path, uint64_t bytes_max) {
   return bytes;
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
-  std::string temporary = path.string() + ".XXXXXX";
-  {
-    int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-    if (fd < 0) fail(path, "create a file beside it");
-    Descriptor file(fd);
-    auto give_up = [&](const char* verb) {
-      int error = errno;
-      ::unlink(temporary.c_str());
-      errno = error;
-      fail(path, verb);
-    };
-    size_t done = 0;
-    while (done < bytes.size()) {
-      ssize_t n = ::write(fd, bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) give_up("write");
-      done += static_cast<size_t>(n);
-    }
-    // mkostemp makes 0600; a file that users asked for follows their umask.
-    mode_t mask = ::umask(0);
-    ::umask(mask);
-    if (::fchmod(fd, 0666 & ~mask) != 0 || ::fsync(fd) != 0) give_up("sync");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) give_up("rename over");
+FileReplacement::FileReplacement(const std::filesystem::path& path)
+    : path_(path), temporary_(path.string() + ".XXXXXX"), descriptor_(::mkostemp(temporary_.data(), O_CLOEXEC)) {
+  if (descriptor_ < 0) fail(path, "create a file beside it");
+}
+
+FileReplacement::~FileReplacement() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void FileReplacement::write(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(path_, "write");
+    offset += static_cast<uint64_t>(n);
+    bytes.remove_prefix(static_cast<size_t>(n));
   }
+}
+
+void FileReplacement::append(std::string_view bytes) {
+  write(size_bytes_, bytes);
+  size_bytes_ += bytes.size();
+}
+
+void FileReplacement::overwrite(uint64_t offset, std::string_view bytes) { write(offset, bytes); }
+
+void FileReplacement::commit() {
+  // mkostemp makes 0600; a file that users asked for follows their umask.
+  mode_t mask = ::umask(0);
+  ::umask(mask);
+  if (::fchmod(descriptor_, 0666 & ~mask) != 0 || ::fsync(descriptor_) != 0) fail(path_, "sync");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "rename over");
+  temporary_.clear();
   // The rename itself is durable only once the folder is synced.
-  std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
   Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (parent.get() < 0 || ::fsync(parent.get()) != 0) fail(folder, "sync");
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  FileReplacement file(path);
+  file.append(bytes);
+  file.commit();
 }
 
 void make_folders(const std::filesystem::path& path) {

@@ -18,7 +18,32 @@ namespace sextant::base {
 // The whole file. Throws not_found, invalid_argument (a folder), exhausted (longer than bytes_max) or unavailable.
 std::string read_file(const std::filesystem::path& path, uint64_t bytes_max = uint64_t{1} << 34);
 
-// Writes beside PATH, syncs and renames over it: a reader sees the old bytes or the new ones, never half of them.
+// A file in the making: written beside PATH, it takes that place when it is committed, synced, in one step: a reader
+// sees the old bytes or the new ones, never half of them. Without commit() nothing is left of it. Every failure is
+// unavailable, not_found (no such folder) or exhausted (disk full). Threads: one.
+class FileReplacement {
+ public:
+  explicit FileReplacement(const std::filesystem::path& path);
+  FileReplacement(const FileReplacement&) = delete;
+  FileReplacement& operator=(const FileReplacement&) = delete;
+  ~FileReplacement();
+
+  void append(std::string_view bytes);
+  // Over bytes that were appended before.
+  void overwrite(uint64_t offset, std::string_view bytes);
+  uint64_t size_bytes() const { return size_bytes_; }
+  void commit();
+
+ private:
+  void write(uint64_t offset, std::string_view bytes);
+
+  std::filesystem::path path_;
+  std::string temporary_;  // empty once it has taken its place
+  int descriptor_ = -1;
+  uint64_t size_bytes_ = 0;
+};
+
+// A FileReplacement of these bytes.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 // Makes the folder and its parents. Throws unavailable when that fails.

@@ -32,9 +32,8 @@ TEST(ThreadPools, RunEveryItemOnce) {
 TEST(ThreadPools, RunLoopsInsideLoops) {
   ThreadPool pool(3);
   std::vector<std::atomic<int>> runs(64);
-  pool.parallel_for(8, [&](size_t outer, size_t) {
-    pool.parallel_for(8, [&](size_t inner, size_t) { ++runs[outer * 8 + inner]; });
-  });
+  pool.parallel_for(
+      8, [&](size_t outer, size_t) { pool.parallel_for(8, [&](size_t inner, size_t) { ++runs[outer * 8 + inner]; }); });
   for (const auto& run : runs) EXPECT_EQ(run, 1);
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "cli/progress_bar.h"
@@ -50,10 +51,16 @@ void add_compute_option(Command command, Context& context) {
               "What a transformer computes in: float32, bfloat16, int8, or auto for the fastest here that stays true "
               "to float32")
       .show_default();
+  if (const char* folder = std::getenv("SEXTANT_PACKED_CACHE")) context.packed_cache = folder;
+  command
+      .option("--packed-cache", context.packed_cache,
+              "Keep a transformer's weights in this folder as they are computed with, so that the next start is "
+              "faster; takes about as much disk as the model. Default: SEXTANT_PACKED_CACHE, else none")
+      .type_name("FOLDER");
 }
 
 std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context) {
-  auto model = Embedder::load(name, {parse_compute(context.compute)});
+  auto model = Embedder::load(name, {parse_compute(context.compute), context.packed_cache});
   if (const auto* transformer = dynamic_cast<const model::TransformerModel*>(model.get())) {
     for (const model::PrecisionCheck& check : transformer->precision_checks()) {
       if (!check.passed()) context.note("Precision {}", check.text());

@@ -25,6 +25,7 @@ struct Context {
   bool json = false;        // machine-readable output
   size_t thread_count = 0;  // 0: all processors
   std::string compute = "float32";
+  std::string packed_cache;  // a folder; empty: none
 
   // A remark for people, one line on stderr; dropped when quiet.
   template <class... Args>
@@ -48,7 +49,8 @@ constexpr Common operator|(Common a, Common b) {
 }
 void add_common_options(Command command, Context& context, Common which);
 
-// --model and --compute, with their defaults and help texts; `model` is filled in when the command line is parsed.
+// --model, and --compute with --packed-cache, with their defaults and help texts; `model` is filled in when the command
+// line is parsed.
 void add_model_option(Command command, std::string& model, Context& context);
 void add_compute_option(Command command, Context& context);
 // The model of that name as --compute says; a precision that misses its bar is noted.

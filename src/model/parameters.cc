@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "model/packed_cache.h"
 #include "sextant/error.h"
+#include "tensor/kernels.h"
 
 namespace sextant::model {
 namespace {
@@ -114,23 +116,35 @@ tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, 
 
 tensor::Linear Parameters::stacked(std::initializer_list<Part> parts, size_t in, Bias bias) const {
   std::vector<tensor::Parameter> weights, biases;
-  std::string name;  // of the whole
+  std::vector<size_t> outs;
+  size_t inputs = 0;  // IN may be any
+  std::string name;   // of the whole
   for (const Part& part : parts) {
     const std::string stem(part.name);
     name += (name.empty() ? "" : " ") + full(stem);
-    weights.push_back(get(stem + ".weight", {part.out, in}));
+    const std::vector<size_t>& shape = view(stem + ".weight", {part.out, in}).shape;
+    outs.push_back(shape[0]);
+    inputs = shape[1];
+    if (!settings_.packed) weights.push_back(get(stem + ".weight", {part.out, in}));
     const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
-    biases.push_back(biased ? get(stem + ".bias", {weights.back().shape[0]}) : tensor::Parameter());
+    biases.push_back(biased ? get(stem + ".bias", {outs.back()}) : tensor::Parameter());
+  }
+  if (settings_.packed) {
+    size_t out = 0;
+    for (size_t rows : outs) out += rows;
+    return tensor::Linear(settings_.packed->take(name, out, inputs, settings_.compute, tensor::kernels()), biases,
+                          outs);
   }
   std::vector<float> ranges;
   if (settings_.input_ranges && !settings_.observes) {
     auto known = settings_.input_ranges->find(name);
-    if (known != settings_.input_ranges->end() && known->second.size() == weights[0].shape[1]) ranges = known->second;
+    if (known != settings_.input_ranges->end() && known->second.size() == inputs) ranges = known->second;
   }
   tensor::Linear linear(std::move(weights), std::move(biases), settings_.compute, std::move(ranges));
   linear.prepare();
   weights_->give_up_pages_after(linear.in() * linear.out() * sizeof(float));
   if (settings_.input_ranges && settings_.observes) linear.observe((*settings_.input_ranges)[name]);
+  if (settings_.made) settings_.made->push_back({name, linear});
   return linear;
 }
 

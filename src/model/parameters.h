@@ -16,7 +16,15 @@
 
 namespace sextant::model {
 
+class PackedCache;
+
 enum class Bias { none, required, optional };
+
+// A layer by its full name: that of its parameters, or of all of them where several are put together.
+struct NamedLinear {
+  std::string name;
+  tensor::Linear linear;
+};
 
 // What linear layers are made with.
 struct LinearSettings {
@@ -25,6 +33,10 @@ struct LinearSettings {
   // what int8 is fitted to elsewhere. A layer that is not among them does without.
   std::shared_ptr<std::map<std::string, std::vector<float>>> input_ranges;
   bool observes = false;
+  // Where given, all layers are taken from there, and their weights are not read.
+  std::shared_ptr<const PackedCache> packed;
+  // Where given, all layers that are made are put down here.
+  std::shared_ptr<std::vector<NamedLinear>> made;
 };
 
 class Parameters {

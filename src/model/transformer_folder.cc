@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "model/packed_cache.h"
 #include "model/precision.h"
 #include "model/transformer_model.h"
 #include "sextant/error.h"
@@ -44,12 +45,48 @@ bool is_known(std::string_view kind) {
 TransformerModel::TransformerModel(const fs::path& folder, const std::string& name, const fs::path& weights,
                                    const LoadOptions& options)
     : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name) {
-  read_modules(weights, options.compute);
+  loading_.emplace();
+  read_modules(weights, options);
   read_tokenizer();
   read_prompts();
-  choose_precision(options.compute);
-  input_ranges_.reset();
+  if (!loading_->cache_used) choose_precision(options.compute);
+  if (!loading_->cache_file.empty()) write_packed_cache(options.compute, weights);
+  loading_.reset();
   weights_->give_up_pages();
+}
+
+void TransformerModel::read_packed_cache() {
+  std::shared_ptr<const PackedCache> cache;
+  try {
+    cache = PackedCache::open(loading_->cache_file, loading_->cache_key);
+    encoder_ = load_encoder(config_, Parameters(weights_, {.compute = operand_of(cache->compute()), .packed = cache}));
+  } catch (const Error& e) {
+    // What is wrong with the model itself will be said again when it is read without.
+    if (e.code() != ErrorCode::not_found) loading_->cache_problem = e.what();
+    return;
+  }
+  compute_ = cache->compute();
+  precision_checks_ = cache->precision_checks();
+  loading_->cache_used = true;
+}
+
+void TransformerModel::write_packed_cache(Compute wanted, const fs::path& weights) {
+  std::string outcome = "read";
+  if (!loading_->cache_used) {
+    const std::string& problem = loading_->cache_problem;
+    outcome = problem.empty() ? "written" : "rebuilt: " + problem;
+    try {
+      if (packed_cache_key(loading_->cache_folders, weights, wanted) != loading_->cache_key) {
+        throw Error(ErrorCode::unavailable, "the model's files changed while they were read");
+      }
+      base::make_folders(loading_->cache_file.parent_path());
+      model::write_packed_cache(loading_->cache_file, loading_->cache_key, compute_, precision_checks_,
+                                *loading_->made);
+    } catch (const Error& e) {
+      outcome = fmt::format("not written: {}", e.what());
+    }
+  }
+  origins_.push_back({"packed cache", outcome, loading_->cache_file.string()});
 }
 
 void TransformerModel::choose_precision(Compute wanted) {
@@ -73,7 +110,9 @@ void TransformerModel::choose_precision(Compute wanted) {
 
 void TransformerModel::load_encoder_as(Compute compute) {
   encoder_.reset();  // two at once would double the memory
-  encoder_ = load_encoder(config_, Parameters(weights_, {operand_of(compute), input_ranges_, false}));
+  if (loading_->made) loading_->made->clear();
+  encoder_ = load_encoder(
+      config_, Parameters(weights_, {operand_of(compute), loading_->input_ranges, false, nullptr, loading_->made}));
   compute_ = compute;
 }
 
@@ -96,7 +135,7 @@ tensor::Matrix TransformerModel::check_vectors() const {
                  : sentence_vectors(hidden, batch.sequences, {}, true);
 }
 
-void TransformerModel::read_modules(const fs::path& weights, Compute wanted) {
+void TransformerModel::read_modules(const fs::path& weights, const LoadOptions& options) {
   const fs::path modules_path = folder_ / "modules.json";
   std::vector<Config> list;
   if (fs::exists(modules_path)) {
@@ -106,12 +145,24 @@ void TransformerModel::read_modules(const fs::path& weights, Compute wanted) {
       if (kind == "Transformer" || kind == "MLMTransformer") encoder_folder_ = inside(folder_, module);
     }
   }
+  if (!options.packed_cache.empty()) {
+    loading_->cache_folders = {folder_, encoder_folder_};
+    for (const Config& module : list) loading_->cache_folders.push_back(inside(folder_, module));
+    loading_->cache_key = packed_cache_key(loading_->cache_folders, weights, options.compute);
+    loading_->cache_file = packed_cache_file(options.packed_cache, folder_, weights, options.compute);
+    loading_->made = std::make_shared<std::vector<NamedLinear>>();
+  }
   config_ = Config::load(encoder_folder_ / "config.json");
   weights_ = std::make_shared<const Weights>(Weights::load(weights.empty() ? encoder_folder_ : weights));
   const Parameters parameters(weights_);
-  // What is checked against float32 is also fitted to what float32 sees meanwhile.
-  if (wanted != Compute::float32) input_ranges_ = std::make_shared<std::map<std::string, std::vector<float>>>();
-  encoder_ = load_encoder(config_, Parameters(weights_, {tensor::Compute::float32, input_ranges_, true}));
+  if (!loading_->cache_file.empty()) read_packed_cache();
+  if (!loading_->cache_used) {
+    // What is checked against float32 is also fitted to what float32 sees meanwhile.
+    const bool checks = options.compute != Compute::float32;
+    if (checks) loading_->input_ranges = std::make_shared<std::map<std::string, std::vector<float>>>();
+    encoder_ = load_encoder(config_, Parameters(weights_, {tensor::Compute::float32, loading_->input_ranges, true,
+                                                           nullptr, checks ? nullptr : loading_->made}));
+  }
   masked_lm_head_ = MaskedLmHead::load(config_, parameters, *encoder_);
   m3_heads_ = M3Heads::load(folder_, encoder_->hidden_size);
   strips_ = !m3_heads_;

@@ -7,14 +7,15 @@
 // Source: the sentence-transformers library, version 5.
 // Texts are computed in packs of sequences, long ones first, which threads take one after the other; the tokens of the
 // texts that follow are found meanwhile.
-// Threads: immutable once loaded; a call computes on the calling thread and, where its options ask for more, on those of
-// a pool that all calls share.
+// Threads: immutable once loaded; a call computes on the calling thread and, where its options ask for more, on those
+// of a pool that all calls share.
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -99,11 +100,26 @@ class TransformerModel : public Embedder {
 
  private:
   struct Item;
+  // What is needed only while a model is loaded.
+  struct Loading {
+    // What the layers' inputs were seen to take in float32; nullptr where nothing is checked.
+    std::shared_ptr<std::map<std::string, std::vector<float>>> input_ranges;
+    // Where there is to be a packed cache: where it lies, what it must be of, and the layers to write into it.
+    std::filesystem::path cache_file;
+    std::string cache_key;
+    std::vector<std::filesystem::path> cache_folders;
+    std::shared_ptr<std::vector<NamedLinear>> made;
+    std::string cache_problem;  // why there is one, and it is not used
+    bool cache_used = false;
+  };
   void choose_precision(Compute wanted);
   void load_encoder_as(Compute compute);
+  // Takes encoder and precision from the packed cache where there is a whole one of this model.
+  void read_packed_cache();
+  void write_packed_cache(Compute wanted, const std::filesystem::path& weights);
   // Of check_texts(), or of made-up ids where there is no tokenizer: [texts, dim].
   tensor::Matrix check_vectors() const;
-  void read_modules(const std::filesystem::path& weights, Compute wanted);
+  void read_modules(const std::filesystem::path& weights, const LoadOptions& options);
   void read_tokenizer();
   void read_prompts();
   Item prepare(std::string_view text, const EmbedOptions& options) const;
@@ -124,7 +140,7 @@ class TransformerModel : public Embedder {
   Config config_;
   Compute compute_ = Compute::float32;
   std::vector<PrecisionCheck> precision_checks_;
-  std::shared_ptr<std::map<std::string, std::vector<float>>> input_ranges_;  // while a precision is chosen
+  std::optional<Loading> loading_;
   std::shared_ptr<const Weights> weights_;
   std::shared_ptr<tensor::Buffers> buffers_ = std::make_shared<tensor::Buffers>();
   std::unique_ptr<Encoder> encoder_;

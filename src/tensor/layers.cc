@@ -108,6 +108,24 @@ void activate(Activation activation, std::span<float> values) {
   kernels().finish(values.data(), values.size(), nullptr, activation, nullptr);
 }
 
+namespace {
+
+// Side by side, zeros where there is none; empty where there are none at all.
+std::vector<float> joined(std::span<const Parameter> biases, std::span<const size_t> outs) {
+  std::vector<float> bias;
+  if (std::all_of(biases.begin(), biases.end(), [](const Parameter& b) { return b.empty(); })) return bias;
+  for (size_t i = 0; i < outs.size(); ++i) {
+    if (biases[i].empty()) {
+      bias.resize(bias.size() + outs[i], 0.0f);
+    } else {
+      bias.insert(bias.end(), biases[i].data, biases[i].data + outs[i]);
+    }
+  }
+  return bias;
+}
+
+}  // namespace
+
 struct Linear::State {
   std::vector<Parameter> weights;  // until they are packed
   std::vector<float> bias;         // [out], or empty
@@ -124,18 +142,20 @@ Linear::Linear(Parameter weight, Parameter bias, Compute compute)
 Linear::Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute,
                std::vector<float> input_ranges)
     : in_(weights.at(0).shape.at(1)), state_(std::make_shared<State>()) {
-  bool biased = false;
-  for (const Parameter& bias : biases) biased = biased || !bias.empty();
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const size_t rows = weights[i].shape[0];
-    out_ += rows;
-    if (!biased) continue;
-    state_->bias.resize(out_, 0.0f);
-    if (!biases[i].empty()) std::copy_n(biases[i].data, rows, state_->bias.end() - static_cast<ptrdiff_t>(rows));
-  }
+  std::vector<size_t> outs;
+  for (const Parameter& weight : weights) outs.push_back(weight.shape[0]);
+  for (size_t out : outs) out_ += out;
+  state_->bias = joined(biases, outs);
   state_->weights = std::move(weights);
   state_->compute = compute;
   state_->input_ranges = std::move(input_ranges);
+}
+
+Linear::Linear(PackedWeights weights, std::span<const Parameter> biases, std::span<const size_t> outs)
+    : in_(weights.in()), out_(weights.out()), state_(std::make_shared<State>()) {
+  state_->bias = joined(biases, outs);
+  state_->compute = weights.compute();
+  std::call_once(state_->once, [&] { state_->packed = std::move(weights); });
 }
 
 void Linear::observe(std::vector<float>& ranges) {
@@ -200,23 +220,20 @@ Matrix Linear::operator()(Columns x, size_t row_count, Context& context, const F
 
 void standardize(Matrix& x, float epsilon, Context& context) {
   const Kernels& kernel = kernels();
-  for_rows(x.rows(), context, [&](size_t i) {
-    kernel.layer_norm(x.row(i), x.row(i), x.columns(), nullptr, nullptr, epsilon);
-  });
+  for_rows(x.rows(), context,
+           [&](size_t i) { kernel.layer_norm(x.row(i), x.row(i), x.columns(), nullptr, nullptr, epsilon); });
 }
 
 void LayerNorm::operator()(const Matrix& x, Matrix& out, Context& context) const {
   const Kernels& kernel = kernels();
-  for_rows(x.rows(), context, [&](size_t i) {
-    kernel.layer_norm(x.row(i), out.row(i), x.columns(), weight_.data, bias_.data, epsilon_);
-  });
+  for_rows(x.rows(), context,
+           [&](size_t i) { kernel.layer_norm(x.row(i), out.row(i), x.columns(), weight_.data, bias_.data, epsilon_); });
 }
 
 void RmsNorm::operator()(const Matrix& x, Matrix& out, Context& context) const {
   const Kernels& kernel = kernels();
-  for_rows(x.rows(), context, [&](size_t i) {
-    kernel.rms_norm(x.row(i), out.row(i), x.columns(), weight_.data, offset_, epsilon_);
-  });
+  for_rows(x.rows(), context,
+           [&](size_t i) { kernel.rms_norm(x.row(i), out.row(i), x.columns(), weight_.data, offset_, epsilon_); });
 }
 
 void RmsNorm::over_heads(Matrix& x, size_t first_column, size_t head_count, Context& context) const {

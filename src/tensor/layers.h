@@ -70,10 +70,12 @@ class Linear {
   // weight [out, in]; bias [out] or empty. COMPUTE says what the operands are rounded to; the bias and all that follows
   // are float32.
   Linear(Parameter weight, Parameter bias, Compute compute = Compute::float32);
-  // Several that share their input, as one: their outputs side by side. BIASES has an entry for each, which may be empty.
-  // INPUT_RANGES as PackedWeights takes them.
+  // Several that share their input, as one: their outputs side by side. BIASES has an entry for each, which may be
+  // empty. INPUT_RANGES as PackedWeights takes them.
   Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute = Compute::float32,
          std::vector<float> input_ranges = {});
+  // Of weights packed before; OUTS are the rows of those that were put together, as BIASES has an entry for each.
+  Linear(PackedWeights weights, std::span<const Parameter> biases, std::span<const size_t> outs);
 
   bool empty() const { return state_ == nullptr; }
   size_t in() const { return in_; }
@@ -83,12 +85,12 @@ class Linear {
   Matrix operator()(Columns x, size_t row_count, Context& context, const Finish& finish = {}) const;
   // Brings the weights into the kernels' form now instead of at the first use.
   void prepare() const { packed(); }
+  const PackedWeights& packed() const;
   // From now on RANGES [in] grow to the largest magnitude of each input of this layer. For one thread at a time.
   void observe(std::vector<float>& ranges);
 
  private:
   struct State;
-  const PackedWeights& packed() const;
 
   size_t in_ = 0, out_ = 0;
   std::shared_ptr<State> state_;

@@ -18,6 +18,12 @@ std::shared_ptr<T[]> aligned(size_t count) {
   return {memory, reinterpret_cast<T*>(memory.get())};
 }
 
+size_t row_count(std::span<const Rows> parts) {
+  size_t count = 0;
+  for (const Rows& part : parts) count += part.count;
+  return count;
+}
+
 // Writes column J of a panel, GROUP elements every WIDTH * GROUP.
 template <class T>
 void scatter(const T* column, size_t k, size_t filled, const PanelShape& shape, size_t j, T* panel) {
@@ -96,23 +102,28 @@ const ProductKernel& product_kernel(const Kernels& kernels, Compute compute) {
 
 size_t element_bytes(Compute compute) { return compute == Compute::float32 ? 4 : compute == Compute::bfloat16 ? 2 : 1; }
 
-PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels,
-                             std::span<const float> input_ranges)
-    : in_(in), compute_(compute) {
-  const PanelShape& shape = product_kernel(kernels, compute).panel;
-  std::vector<const float*> rows;
-  for (const Rows& part : parts) {
-    for (size_t i = 0; i < part.count; ++i) rows.push_back(part.data + i * part.stride);
-  }
-  out_ = rows.size();
+PackedWeights::PackedWeights(size_t out, size_t in, Compute compute, const PanelShape& shape)
+    : in_(in),
+      out_(out),
+      depth_(shape.filled(in)),
+      compute_(compute),
+      columns_filled_((out + shape.width - 1) / shape.width * shape.width) {
   constexpr size_t kInt8DepthMax = 65536;  // beyond it sums could leave 32 bits
   if (compute == Compute::int8 && in > kInt8DepthMax) {
     throw Error(ErrorCode::unsupported,
                 "int8 is for layers of at most 65536 inputs, this one has " + std::to_string(in));
   }
-  depth_ = shape.filled(in);
-  const size_t panels = (out_ + shape.width - 1) / shape.width;
-  columns_filled_ = panels * shape.width;
+}
+
+PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels,
+                             std::span<const float> input_ranges)
+    : PackedWeights(row_count(parts), in, compute, product_kernel(kernels, compute).panel) {
+  const PanelShape& shape = product_kernel(kernels, compute).panel;
+  std::vector<const float*> rows;
+  for (const Rows& part : parts) {
+    for (size_t i = 0; i < part.count; ++i) rows.push_back(part.data + i * part.stride);
+  }
+  const size_t panels = columns_filled_ / shape.width;
   const size_t panel_elements = depth_ * shape.width;
   auto bytes = aligned<std::byte>(panels * panel_elements * element_bytes(compute));
   std::shared_ptr<float[]> columns;
@@ -158,6 +169,32 @@ PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute com
   }
   panels_ = std::move(bytes);
   columns_ = std::move(columns);
+}
+
+PackedWeights::PackedWeights(size_t out, size_t in, Compute compute, const Kernels& kernels, const PackedBytes& kept,
+                             std::shared_ptr<const void> owner)
+    : PackedWeights(out, in, compute, product_kernel(kernels, compute).panel) {
+  auto require = [](bool fits, const char* what) {
+    if (!fits) throw Error(ErrorCode::corrupted, std::string("packed ") + what + " are not of the layer's size");
+  };
+  const uint64_t column_bytes = compute == Compute::int8 ? 2 * columns_filled_ * sizeof(float) : 0;
+  require(kept.panels.size() == columns_filled_ * depth_ * element_bytes(compute), "panels");
+  require(kept.columns.size() == column_bytes, "columns");
+  require(kept.factors.empty() || (compute == Compute::int8 && kept.factors.size() == in * sizeof(float)), "factors");
+  for (const auto& part : {kept.panels, kept.columns, kept.factors}) {
+    require(reinterpret_cast<uintptr_t>(part.data()) % kPackedAlignment == 0, "bytes");
+  }
+  panels_ = {owner, kept.panels.data()};
+  if (!kept.columns.empty()) columns_ = {owner, reinterpret_cast<const float*>(kept.columns.data())};
+  if (!kept.factors.empty()) factors_ = {owner, reinterpret_cast<const float*>(kept.factors.data())};
+}
+
+PackedBytes PackedWeights::kept_bytes() const {
+  PackedBytes kept;
+  kept.panels = {panels_.get(), columns_filled_ * depth_ * element_bytes(compute_)};
+  if (columns_) kept.columns = std::as_bytes(std::span(columns_.get(), 2 * columns_filled_));
+  if (factors_) kept.factors = std::as_bytes(std::span(factors_.get(), in_));
+  return kept;
 }
 
 uint64_t PackedWeights::bytes() const {

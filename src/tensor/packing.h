@@ -36,6 +36,12 @@ struct Rows {
 void pack_panels(const float* data, size_t step, size_t column_step, size_t k, size_t columns, size_t width,
                  float* panels);
 
+// What packed weights consist of, for those who keep them in a file. Each begins at a multiple of kPackedAlignment.
+struct PackedBytes {
+  std::span<const std::byte> panels, columns, factors;  // the last two may be empty
+};
+constexpr size_t kPackedAlignment = 64;
+
 class PackedWeights {
  public:
   PackedWeights() = default;
@@ -44,6 +50,10 @@ class PackedWeights {
   // weights (SmoothQuant, Xiao et al. 2022, with alpha 1/2), so that the others keep their bits.
   PackedWeights(std::span<const Rows> parts, size_t in, Compute compute, const Kernels& kernels,
                 std::span<const float> input_ranges = {});
+  // What kept_bytes() gave, with the same kernels; views into what OWNER keeps alive. Throws corrupted where sizes or
+  // alignment cannot be those of W [out, in].
+  PackedWeights(size_t out, size_t in, Compute compute, const Kernels& kernels, const PackedBytes& kept,
+                std::shared_ptr<const void> owner);
 
   size_t in() const { return in_; }
   size_t out() const { return out_; }
@@ -52,6 +62,8 @@ class PackedWeights {
   // What A's columns are multiplied by before they are rounded: [in], or nullptr: 1.
   const float* input_factors() const { return factors_.get(); }
   uint64_t bytes() const;
+  // Views that live as long as this object.
+  PackedBytes kept_bytes() const;
 
   // C [m, columns] = A [m, depth] times the columns from FIRST on. REQUIRES: FIRST is a multiple of the panel's width.
   // row_scales and row_offsets for int8 alone.
@@ -59,6 +71,8 @@ class PackedWeights {
                 float* c, size_t c_stride, const float* row_scales = nullptr, const float* row_offsets = nullptr) const;
 
  private:
+  PackedWeights(size_t out, size_t in, Compute compute, const PanelShape& shape);
+
   size_t in_ = 0, out_ = 0, depth_ = 0;
   Compute compute_ = Compute::float32;
   std::shared_ptr<const std::byte[]> panels_;

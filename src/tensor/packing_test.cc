@@ -3,11 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <vector>
 
 #include "base/random.h"
+#include "sextant/error.h"
 
 namespace sextant::tensor {
 namespace {
@@ -142,6 +146,81 @@ TEST(Packing, MultipliesFromAnyPanelOn) {
   EXPECT_EQ(captured.column_scales, all.column_scales + 10);
   EXPECT_EQ(captured.column_sums, all.column_sums + 10);
   EXPECT_EQ(captured.n, 3u);
+}
+
+// A copy of bytes at an address that views may have.
+std::shared_ptr<std::byte[]> aligned_copy(std::span<const std::byte> bytes) {
+  auto* data = static_cast<std::byte*>(::operator new(bytes.size() + 1, std::align_val_t(kPackedAlignment)));
+  std::copy(bytes.begin(), bytes.end(), data);
+  return {data, [](std::byte* p) { ::operator delete(p, std::align_val_t(kPackedAlignment)); }};
+}
+
+TEST(Packing, MadeOfKeptBytesIsTheSameAndKeepsThemAlive) {
+  const size_t out = 12, in = 9;
+  const std::vector<float> w = random_floats(out * in, 7), ranges(in, 3.0f);
+  const Rows part{w.data(), out, in};
+  const Kernels kernels = capturing(4, 8);
+  for (Compute compute : {Compute::float32, Compute::bfloat16, Compute::int8}) {
+    PackedWeights first({&part, 1}, in, compute, kernels, ranges);
+    const PackedBytes kept = first.kept_bytes();
+    EXPECT_EQ(kept.columns.empty() && kept.factors.empty(), compute != Compute::int8);
+    using Copies = std::vector<std::shared_ptr<std::byte[]>>;
+    auto copies = std::make_shared<Copies>(
+        Copies{aligned_copy(kept.panels), aligned_copy(kept.columns), aligned_copy(kept.factors)});
+    const std::weak_ptr<Copies> watched = copies;
+    PackedBytes views{{(*copies)[0].get(), kept.panels.size()},
+                      {(*copies)[1].get(), kept.columns.size()},
+                      {(*copies)[2].get(), kept.factors.size()}};
+    PackedWeights second(out, in, compute, kernels, views, std::move(copies));
+    EXPECT_FALSE(watched.expired());
+    EXPECT_EQ(second.depth(), first.depth());
+    EXPECT_EQ(second.bytes(), first.bytes());
+    EXPECT_EQ(second.kept_bytes().panels.data(), views.panels.data()) << "a view, no copy";
+    auto same = [](std::span<const std::byte> a, std::span<const std::byte> b) {
+      return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
+    };
+    EXPECT_TRUE(same(second.kept_bytes().panels, kept.panels));
+    EXPECT_TRUE(same(second.kept_bytes().columns, kept.columns));
+    EXPECT_TRUE(same(second.kept_bytes().factors, kept.factors));
+    second.multiply(kernels, nullptr, 0, 1, 5, 7, nullptr, 0);
+    const Product from_copies = captured;
+    first.multiply(kernels, nullptr, 0, 1, 5, 7, nullptr, 0);
+    EXPECT_EQ(static_cast<const std::byte*>(from_copies.b) - views.panels.data(),
+              static_cast<const std::byte*>(captured.b) - kept.panels.data());
+    EXPECT_EQ(second.input_factors() != nullptr, compute == Compute::int8);
+    second = {};
+    EXPECT_TRUE(watched.expired());
+  }
+}
+
+TEST(Packing, RefusesKeptBytesOfAnotherSizeOrAtAnotherAddress) {
+  const size_t out = 12, in = 9;
+  const std::vector<float> w = random_floats(out * in, 7), ranges(in, 3.0f);
+  const Rows part{w.data(), out, in};
+  const Kernels kernels = capturing(4, 8);
+  const PackedWeights weights({&part, 1}, in, Compute::int8, kernels, ranges);
+  const PackedBytes good = weights.kept_bytes();
+  auto refused = [&](const PackedBytes& kept, Compute compute = Compute::int8, size_t inputs = 9) {
+    try {
+      PackedWeights(out, inputs, compute, kernels, kept, nullptr);
+      return false;
+    } catch (const Error& e) {
+      return e.code() == ErrorCode::corrupted;
+    }
+  };
+  EXPECT_FALSE(refused(good));
+  EXPECT_FALSE(refused({good.panels, good.columns, {}})) << "a layer may do without factors";
+  EXPECT_TRUE(refused({good.panels.first(good.panels.size() - 1), good.columns, good.factors}));
+  EXPECT_TRUE(refused({good.panels.subspan(1), good.columns, good.factors}));
+  EXPECT_TRUE(refused({good.panels, good.columns.first(4), good.factors}));
+  EXPECT_TRUE(refused({good.panels, {}, good.factors}));
+  EXPECT_TRUE(refused({good.panels, good.columns, good.factors.first(4)}));
+  EXPECT_TRUE(refused(good, Compute::bfloat16));
+  EXPECT_TRUE(refused(good, Compute::float32));
+  EXPECT_TRUE(refused(good, Compute::int8, 17));
+  const auto moved = aligned_copy(good.factors);
+  std::memmove(moved.get() + 1, moved.get(), good.factors.size());
+  EXPECT_TRUE(refused({good.panels, good.columns, {moved.get() + 1, good.factors.size()}}));
 }
 
 // The machine's own kernels in place of the test's: what is packed is what they expect.

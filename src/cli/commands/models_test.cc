@@ -1,6 +1,7 @@
 // Commands over networks for text, as their users meet them: on the tiny checkpoints of tests/golden.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -51,6 +52,29 @@ TEST(ModelCommands, VerifyPrintsAVerdictForEachRecordingAndFailsOnAMiss) {
   EXPECT_EQ(misses, 1u);
   EXPECT_EQ(run_sextant({"verify", copy / "1_Pooling"}).status, 3);
   EXPECT_EQ(run_sextant({"verify"}).status, 2);
+}
+
+TEST(ModelCommands, InfoSaysWhatBecameOfThePackedCache) {
+  base::TemporaryFolder folder;
+  const std::string by_flag = folder.path() / "flag", by_variable = folder.path() / "variable";
+  auto info = [](std::vector<std::string> options) {
+    options.insert(options.begin(), {"info", golden("e2e-minilm-style"), "--json", "--compute", "int8"});
+    Outcome outcome = run_sextant(options);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return json::parse(outcome.out);
+  };
+  EXPECT_FALSE(info({}).contains("packed cache")) << "off unless it is asked for";
+  const json first = info({"--packed-cache", by_flag}), second = info({"--packed-cache", by_flag});
+  EXPECT_EQ(first["packed cache"]["value"], "written");
+  EXPECT_EQ(second["packed cache"]["value"], "read");
+  EXPECT_THAT(second["packed cache"]["from"].get<std::string>(), StartsWith(by_flag));
+  EXPECT_EQ(second["precision check"], first["precision check"]);
+  ::setenv("SEXTANT_PACKED_CACHE", by_variable.c_str(), 1);
+  EXPECT_EQ(info({"--packed-cache", by_flag})["packed cache"]["value"], "read") << "the flag wins";
+  EXPECT_EQ(info({})["packed cache"]["value"], "written");
+  EXPECT_FALSE(info({"--packed-cache", ""}).contains("packed cache"));
+  ::unsetenv("SEXTANT_PACKED_CACHE");
+  EXPECT_FALSE(fs::is_empty(by_variable));
 }
 
 TEST(ModelCommands, VerifyRecordsWhatItCanLaterHoldTheModelTo) {
