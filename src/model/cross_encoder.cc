@@ -52,7 +52,7 @@ CrossEncoder::CrossEncoder(const fs::path& folder) : name_(folder.string()) {
     if (parameters.has("lm_head.weight")) {
       vocabulary_ = parameters.linear("lm_head", encoder_->vocabulary_size, encoder_->hidden_size, Bias::none);
     } else {
-      vocabulary_ = tensor::Linear(encoder_->embeddings.parameter(), {});
+      vocabulary_ = tensor::Linear(encoder_->embeddings, {});
     }
     if (tokenizer_) {
       auto find = [&](std::string_view word) {

@@ -57,10 +57,9 @@ std::unique_ptr<Embedder> Embedder::load(std::string_view name_or_folder, const 
                                                      std::string(name_or_folder), file, options);
   }
   const std::filesystem::path folder = model::model_folder(name_or_folder);
-  return model::is_static_model(folder)
-             ? std::unique_ptr<Embedder>(model::StaticModel::load(folder))
-             : std::make_unique<model::TransformerModel>(folder, std::string(name_or_folder),
-                                                             std::filesystem::path(), options);
+  return model::is_static_model(folder) ? std::unique_ptr<Embedder>(model::StaticModel::load(folder))
+                                        : std::make_unique<model::TransformerModel>(folder, std::string(name_or_folder),
+                                                                                    std::filesystem::path(), options);
 }
 
 void Embedder::embed_outputs(std::span<const std::string_view> texts, const EmbedOptions& options, OutputSet wanted,

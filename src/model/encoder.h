@@ -56,7 +56,7 @@ class Encoder {
   bool norm_before_cut = false;  // Matryoshka prefixes are taken of standardised vectors
   std::string architecture;      // for people, e.g. "BERT"
   std::optional<Pooler> pooler;
-  tensor::Table embeddings;      // [vocabulary, width]: tied language-model heads use it
+  tensor::Table embeddings;  // [vocabulary, width]: tied language-model heads use it
 };
 
 // PARAMETERS is everything that lies in the model's files. Throws unsupported for an unknown model_type.

@@ -16,8 +16,8 @@ std::optional<MaskedLmHead> MaskedLmHead::load(const Config& config, const Param
   const double epsilon = config.positive("layer_norm_eps", 1e-12);
   // NAME.weight where it is there, else the embeddings; the bias under either name.
   auto decoder = [&](const Parameters& p, const std::string& name, std::string_view other_bias) {
-    tensor::Parameter weight =
-        p.has(name + ".weight") ? p.get(name + ".weight", {vocabulary, width}) : encoder.embeddings.parameter();
+    tensor::Table weight =
+        p.has(name + ".weight") ? p.table(name + ".weight", {vocabulary, width}) : encoder.embeddings;
     tensor::Parameter bias;
     if (p.has(name + ".bias")) {
       bias = p.get(name + ".bias", {vocabulary});

@@ -88,9 +88,9 @@ tensor::Table Parameters::table(std::string_view name, std::initializer_list<siz
   table.shape = tensor.shape;
   const bool is_aligned = reinterpret_cast<size_t>(tensor.bytes.data()) % width_bytes(tensor.dtype) == 0;
   if (is_aligned && (tensor.dtype == DType::f32 || tensor.dtype == DType::bf16 || tensor.dtype == DType::f16)) {
-    table.kept = tensor.dtype == DType::bf16  ? tensor::Table::Kept::bf16
-                 : tensor.dtype == DType::f16 ? tensor::Table::Kept::f16
-                                              : tensor::Table::Kept::f32;
+    table.kept = tensor.dtype == DType::bf16  ? tensor::Kept::bf16
+                 : tensor.dtype == DType::f16 ? tensor::Kept::f16
+                                              : tensor::Kept::f32;
     table.data = tensor.bytes.data();
     table.owner = weights_;
   } else {
@@ -115,7 +115,8 @@ tensor::Linear Parameters::linear(std::string_view name, size_t out, size_t in, 
 }
 
 tensor::Linear Parameters::stacked(std::initializer_list<Part> parts, size_t in, Bias bias) const {
-  std::vector<tensor::Parameter> weights, biases;
+  std::vector<tensor::Table> weights;
+  std::vector<tensor::Parameter> biases;
   std::vector<size_t> outs;
   size_t inputs = 0;  // IN may be any
   std::string name;   // of the whole
@@ -125,15 +126,16 @@ tensor::Linear Parameters::stacked(std::initializer_list<Part> parts, size_t in,
     const std::vector<size_t>& shape = view(stem + ".weight", {part.out, in}).shape;
     outs.push_back(shape[0]);
     inputs = shape[1];
-    if (!settings_.packed) weights.push_back(get(stem + ".weight", {part.out, in}));
+    weights.push_back(table(stem + ".weight", {part.out, in}));
     const bool biased = bias == Bias::required || (bias == Bias::optional && has(stem + ".bias"));
     biases.push_back(biased ? get(stem + ".bias", {outs.back()}) : tensor::Parameter());
   }
   if (settings_.packed) {
     size_t out = 0;
     for (size_t rows : outs) out += rows;
-    return tensor::Linear(settings_.packed->take(name, out, inputs, settings_.compute, tensor::kernels()), biases,
-                          outs);
+    return tensor::Linear(
+        settings_.packed->take(name, out, inputs, tensor::compute_of(weights, settings_.compute), tensor::kernels()),
+        biases, outs);
   }
   std::vector<float> ranges;
   if (settings_.input_ranges && !settings_.observes) {

@@ -15,7 +15,8 @@ constexpr std::string_view kTexts[] = {
     "Der Zug nach M\u00fcnchen f\u00e4hrt heute von Gleis 7, et le suivant partira \u00e0 dix-huit heures trente.",
     "def area(radius): return 3.14159 * radius ** 2  # in square metres",
     "\u4eca\u5929\u7684\u4f1a\u8bae\u6539\u5230\u4e0b\u5348\u4e09\u70b9\u3002 "
-    "\u041f\u043e\u0433\u043e\u0434\u0430 \u0431\u0443\u0434\u0435\u0442 \u0445\u043e\u043b\u043e\u0434\u043d\u043e\u0439.",
+    "\u041f\u043e\u0433\u043e\u0434\u0430 \u0431\u0443\u0434\u0435\u0442 "
+    "\u0445\u043e\u043b\u043e\u0434\u043d\u043e\u0439.",
     "When the river had risen for the third night in a row, the farmers drove their cattle to the upper meadows, "
     "stacked the sacks of grain under the roof of the church, and sent two boys on bicycles to the town to ask "
     "whether the dam would hold. They came back before noon with an engineer who smelled of diesel, a map that had "

@@ -1,8 +1,8 @@
 // model/precision.h: the precision that a model's layers compute in, and the check that it is good enough.
 //
 // A lower precision is compared with float32 on a few texts when a model is loaded: the lowest cosine of their vectors
-// must reach the precision's bar. Compute::automatic takes the fastest that does; a precision that was asked for by name
-// is used all the same, and says so.
+// must reach the precision's bar. Compute::automatic takes the fastest that does; a precision that was asked for by
+// name is used all the same, and says so.
 #pragma once
 
 #include <optional>

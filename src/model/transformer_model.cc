@@ -288,8 +288,7 @@ void TransformerModel::compute(const Pack& pack, const std::vector<Item>& items,
   } else if (wanted.sparse) {
     const tensor::Matrix weights = m3_heads_->token_weights(hidden, context);
     for (size_t s = 0; s < sequences.count(); ++s) {
-      out.sparse[pack[s]] =
-          M3Heads::lexical_weights(items[pack[s]].ids, weights, sequences.begin(s), structural_ids_);
+      out.sparse[pack[s]] = M3Heads::lexical_weights(items[pack[s]].ids, weights, sequences.begin(s), structural_ids_);
     }
   }
   if (wanted.multi) {

@@ -3,7 +3,8 @@
 //
 // Included by kernels_*.cc alone. Everything is in an unnamed namespace: each file compiles its own copy with its own
 // flags, and the linker cannot mix them. An instruction set supplies
-//   V  lanes of f32: Reg, kLanes, zero, set1, load (also of BFloat16 and Float16), load_part (the rest is 0), store, store_part, add, sub, mul, div,
+//   V  lanes of f32: Reg, kLanes, zero, set1, load (also of BFloat16 and Float16), load_part (the rest is 0), store,
+//   store_part, add, sub, mul, div,
 //      fma (a b + c), min, max, round (to the nearest integer), pow2 (2^n of an integral n), sum and largest (of the
 //      lanes), store_bytes (integral lanes in [0, 255] as uint8)
 //   W  products of small numbers, as product_small says
@@ -136,7 +137,8 @@ void product_f32(const Product& product) {
     }
   } else {
     for (size_t p = 0; p < product.k; p += depth) {
-      for (size_t j = 0; j < product.n; j += kWidth) slice_f32<V, T, R, C>(product, j, p, smaller(depth, product.k - p));
+      for (size_t j = 0; j < product.n; j += kWidth)
+        slice_f32<V, T, R, C>(product, j, p, smaller(depth, product.k - p));
     }
   }
 }

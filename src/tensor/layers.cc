@@ -37,7 +37,7 @@ Operand operand_of(const Kernels& kernels, const PackedWeights& weights, Columns
   const size_t in = weights.in();
   const size_t depth = weights.depth();
   const float* rows = x.data + first * x.stride;
-  if (compute == Compute::float32) return {rows, x.stride * sizeof(float)};
+  if (compute != Compute::bfloat16 && compute != Compute::int8) return {rows, x.stride * sizeof(float)};
   if (compute == Compute::bfloat16) {
     auto* halves = scratch<simd::BFloat16>(count * depth);
     for (size_t i = 0; i < count; ++i) {
@@ -127,8 +127,8 @@ std::vector<float> joined(std::span<const Parameter> biases, std::span<const siz
 }  // namespace
 
 struct Linear::State {
-  std::vector<Parameter> weights;  // until they are packed
-  std::vector<float> bias;         // [out], or empty
+  std::vector<Table> weights;  // until they are packed
+  std::vector<float> bias;     // [out], or empty
   Compute compute;
   std::vector<float> input_ranges;
   std::vector<float>* observed = nullptr;
@@ -136,18 +136,27 @@ struct Linear::State {
   PackedWeights packed;
 };
 
-Linear::Linear(Parameter weight, Parameter bias, Compute compute)
-    : Linear(std::vector<Parameter>{std::move(weight)}, std::vector<Parameter>{std::move(bias)}, compute) {}
+Compute compute_of(std::span<const Table> weights, Compute wanted) {
+  if (wanted != Compute::float32) return wanted;
+  const Kept kept = weights[0].kept;
+  for (const Table& weight : weights) {
+    if (weight.kept != kept) return wanted;
+  }
+  return kept == Kept::bf16 ? Compute::float32_bf16 : kept == Kept::f16 ? Compute::float32_f16 : wanted;
+}
 
-Linear::Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute,
+Linear::Linear(Table weight, Parameter bias, Compute compute)
+    : Linear(std::vector<Table>{std::move(weight)}, std::vector<Parameter>{std::move(bias)}, compute) {}
+
+Linear::Linear(std::vector<Table> weights, std::vector<Parameter> biases, Compute compute,
                std::vector<float> input_ranges)
     : in_(weights.at(0).shape.at(1)), state_(std::make_shared<State>()) {
   std::vector<size_t> outs;
-  for (const Parameter& weight : weights) outs.push_back(weight.shape[0]);
+  for (const Table& weight : weights) outs.push_back(weight.shape[0]);
   for (size_t out : outs) out_ += out;
   state_->bias = joined(biases, outs);
+  state_->compute = compute_of(weights, compute);
   state_->weights = std::move(weights);
-  state_->compute = compute;
   state_->input_ranges = std::move(input_ranges);
 }
 
@@ -166,7 +175,7 @@ void Linear::observe(std::vector<float>& ranges) {
 const PackedWeights& Linear::packed() const {
   std::call_once(state_->once, [&] {
     std::vector<Rows> parts;
-    for (const Parameter& weight : state_->weights) parts.push_back({weight.data, weight.shape[0], in_});
+    for (const Table& weight : state_->weights) parts.push_back({weight.data, weight.shape[0], in_, weight.kept});
     state_->packed = PackedWeights(parts, in_, state_->compute, kernels(), state_->input_ranges);
     state_->weights.clear();
   });
@@ -247,35 +256,7 @@ void RmsNorm::over_heads(Matrix& x, size_t first_column, size_t head_count, Cont
   });
 }
 
-void Table::read_row(size_t i, float* out) const {
-  const size_t first = i * columns();
-  switch (kept) {
-    case Kept::f32:
-      std::memcpy(out, static_cast<const float*>(data) + first, columns() * sizeof(float));
-      break;
-    case Kept::bf16:
-      simd::kernels().bf16_to_f32(static_cast<const simd::BFloat16*>(data) + first, columns(), out);
-      break;
-    case Kept::f16:
-      simd::kernels().f16_to_f32(static_cast<const simd::Float16*>(data) + first, columns(), out);
-      break;
-  }
-}
-
-Parameter Table::parameter() const {
-  Parameter floats;
-  floats.shape = shape;
-  if (kept == Kept::f32) {
-    floats.data = static_cast<const float*>(data);
-    floats.owner = owner;
-    return floats;
-  }
-  auto values = std::make_shared<std::vector<float>>(rows() * columns());
-  for (size_t i = 0; i < rows(); ++i) read_row(i, values->data() + i * columns());
-  floats.data = values->data();
-  floats.owner = values;
-  return floats;
-}
+void Table::read_row(size_t i, float* out) const { widen(data, kept, i * columns(), columns(), out); }
 
 Matrix gather(const Table& table, std::span<const int32_t> ids, Context& context) {
   Matrix out(ids.size(), table.columns(), context);

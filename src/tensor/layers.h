@@ -39,7 +39,6 @@ void activate(Activation activation, std::span<float> values);
 // A matrix in the type that its file keeps it in: embeddings, of which a text needs a few rows, and weights that are
 // packed. Types of 16 bits are widened where they are used, which loses nothing.
 struct Table {
-  enum class Kept { f32, bf16, f16 };
   std::vector<size_t> shape;  // [rows, columns]
   const void* data = nullptr;
   Kept kept = Kept::f32;
@@ -53,9 +52,11 @@ struct Table {
   size_t columns() const { return shape[1]; }
   // Writes columns() floats.
   void read_row(size_t i, float* out) const;
-  // As floats: the same memory where it holds floats, else a copy.
-  Parameter parameter() const;
 };
+
+// What a layer computes with: WANTED, or where that is float32 and all weights are kept in one type of 16 bits, float32
+// with these.
+Compute compute_of(std::span<const Table> weights, Compute wanted);
 
 // What becomes of a product before it is written.
 struct Finish {
@@ -69,10 +70,10 @@ class Linear {
   Linear() = default;
   // weight [out, in]; bias [out] or empty. COMPUTE says what the operands are rounded to; the bias and all that follows
   // are float32.
-  Linear(Parameter weight, Parameter bias, Compute compute = Compute::float32);
+  Linear(Table weight, Parameter bias, Compute compute = Compute::float32);
   // Several that share their input, as one: their outputs side by side. BIASES has an entry for each, which may be
-  // empty. INPUT_RANGES as PackedWeights takes them.
-  Linear(std::vector<Parameter> weights, std::vector<Parameter> biases, Compute compute = Compute::float32,
+  // empty. INPUT_RANGES as PackedWeights takes them. COMPUTE becomes compute_of(weights, COMPUTE).
+  Linear(std::vector<Table> weights, std::vector<Parameter> biases, Compute compute = Compute::float32,
          std::vector<float> input_ranges = {});
   // Of weights packed before; OUTS are the rows of those that were put together, as BIASES has an entry for each.
   Linear(PackedWeights weights, std::span<const Parameter> biases, std::span<const size_t> outs);

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "sextant/error.h"
+#include "simd/kernels.h"
 
 namespace sextant::tensor {
 namespace {
@@ -299,6 +300,46 @@ TEST(Layers, ARowDoesNotDependOnItsNeighboursNorOnTheThreads) {
       const Matrix alone = layers[l](part_of(all, first, count), single);
       EXPECT_TRUE(same_bytes(alone.data(), together.row(first), alone.values().size()))
           << "layer " << l << ", rows " << first << " to " << first + count;
+    }
+  }
+}
+
+// Weights of 16 bits are as exact as their floats, in half the memory.
+TEST(Linears, KeepWeightsOf16BitsAndGiveTheBytesOfTheirFloats) {
+  base::ThreadPool pool(1);
+  Context context{pool};
+  const size_t in = 300, out = 45;
+  const Matrix w = random_matrix(out, in, 30), x = random_matrix(20, in, 31);
+  std::vector<simd::BFloat16> bf16(out * in);
+  std::vector<simd::Float16> f16(out * in);
+  simd::kernels().f32_to_bf16(w.data(), bf16.size(), bf16.data());
+  simd::kernels().f32_to_f16(w.data(), f16.size(), f16.data());
+  auto table_of = [&](const void* data, Kept kept) {
+    Table table;
+    table.shape = {out, in};
+    table.data = data;
+    table.kept = kept;
+    return table;
+  };
+  for (const Table& kept : {table_of(bf16.data(), Kept::bf16), table_of(f16.data(), Kept::f16)}) {
+    Matrix floats(out, in);
+    for (size_t i = 0; i < out; ++i) kept.read_row(i, floats.row(i));
+    const Table wide = table_of(floats.data(), Kept::f32);
+    const Linear half({kept}, {{}}), whole({wide}, {{}}), mixed({kept, wide}, {{}, {}});
+    EXPECT_EQ(2 * half.packed().bytes(), whole.packed().bytes());
+    EXPECT_EQ(mixed.packed().compute(), Compute::float32);
+    const Matrix got = half(x, context), wanted = whole(x, context), both = mixed(x, context);
+    for (size_t i = 0; i < x.rows(); ++i) {
+      for (size_t j = 0; j < out; ++j) {
+        ASSERT_EQ(got.row(i)[j], wanted.row(i)[j]) << i << ", " << j;
+        ASSERT_EQ(both.row(i)[j], wanted.row(i)[j]) << i << ", " << j;
+        ASSERT_EQ(both.row(i)[out + j], wanted.row(i)[j]) << i << ", " << j;
+      }
+    }
+    for (Compute compute : {Compute::bfloat16, Compute::int8}) {
+      const Linear low({kept}, {{}}, compute), low_of_floats({wide}, {{}}, compute);
+      const Matrix a = low(x, context), b = low_of_floats(x, context);
+      EXPECT_TRUE(std::equal(a.values().begin(), a.values().end(), b.values().begin()));
     }
   }
 }

@@ -45,12 +45,38 @@ void pack_rows(std::span<const float* const> rows, size_t k, size_t width, float
   }
 }
 
+// The rows of several matrices, one under another, as floats.
+class AllRows {
+ public:
+  AllRows(std::span<const Rows> parts, size_t in) : in_(in) {
+    for (const Rows& part : parts) {
+      for (size_t i = 0; i < part.count; ++i) rows_.push_back({&part, i * part.stride});
+    }
+  }
+  size_t count() const { return rows_.size(); }
+  // Row i: where it lies if it is of floats, else in BUFFER [in].
+  const float* row(size_t i, float* buffer) const {
+    const auto& [part, first] = rows_[i];
+    if (part->kept == Kept::f32) return static_cast<const float*>(part->data) + first;
+    widen(part->data, part->kept, first, in_, buffer);
+    return buffer;
+  }
+
+ private:
+  struct Row {
+    const Rows* part;
+    size_t first;
+  };
+  size_t in_;
+  std::vector<Row> rows_;
+};
+
 // sqrt(largest weight / largest input) of each input, which evens both out; 1 where either is 0 or not known to be
 // finite. Powers of two would lose nothing, but the rest is rounded to 8 bits anyway.
-std::shared_ptr<const float[]> smoothing_factors(std::span<const float* const> rows, size_t in,
-                                                 std::span<const float> input_ranges) {
-  std::vector<float> largest(in, 0.0f);
-  for (const float* row : rows) {
+std::shared_ptr<const float[]> smoothing_factors(const AllRows& rows, size_t in, std::span<const float> input_ranges) {
+  std::vector<float> largest(in, 0.0f), buffer(in);
+  for (size_t i = 0; i < rows.count(); ++i) {
+    const float* row = rows.row(i, buffer.data());
     for (size_t p = 0; p < in; ++p) largest[p] = std::max(largest[p], std::abs(row[p]));
   }
   auto factors = aligned<float>(in);
@@ -89,8 +115,26 @@ void pack_panels(const float* data, size_t step, size_t column_step, size_t k, s
   }
 }
 
+void widen(const void* data, Kept kept, size_t first, size_t count, float* out) {
+  switch (kept) {
+    case Kept::f32:
+      std::memcpy(out, static_cast<const float*>(data) + first, count * sizeof(float));
+      break;
+    case Kept::bf16:
+      simd::kernels().bf16_to_f32(static_cast<const simd::BFloat16*>(data) + first, count, out);
+      break;
+    case Kept::f16:
+      simd::kernels().f16_to_f32(static_cast<const simd::Float16*>(data) + first, count, out);
+      break;
+  }
+}
+
 const ProductKernel& product_kernel(const Kernels& kernels, Compute compute) {
   switch (compute) {
+    case Compute::float32_bf16:
+      return kernels.f32_bf16;
+    case Compute::float32_f16:
+      return kernels.f32_f16;
     case Compute::bfloat16:
       return kernels.bf16;
     case Compute::int8:
@@ -100,7 +144,7 @@ const ProductKernel& product_kernel(const Kernels& kernels, Compute compute) {
   }
 }
 
-size_t element_bytes(Compute compute) { return compute == Compute::float32 ? 4 : compute == Compute::bfloat16 ? 2 : 1; }
+size_t element_bytes(Compute compute) { return compute == Compute::float32 ? 4 : compute == Compute::int8 ? 1 : 2; }
 
 PackedWeights::PackedWeights(size_t out, size_t in, Compute compute, const PanelShape& shape)
     : in_(in),
@@ -119,10 +163,7 @@ PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute com
                              std::span<const float> input_ranges)
     : PackedWeights(row_count(parts), in, compute, product_kernel(kernels, compute).panel) {
   const PanelShape& shape = product_kernel(kernels, compute).panel;
-  std::vector<const float*> rows;
-  for (const Rows& part : parts) {
-    for (size_t i = 0; i < part.count; ++i) rows.push_back(part.data + i * part.stride);
-  }
+  const AllRows rows(parts, in);
   const size_t panels = columns_filled_ / shape.width;
   const size_t panel_elements = depth_ * shape.width;
   auto bytes = aligned<std::byte>(panels * panel_elements * element_bytes(compute));
@@ -131,27 +172,37 @@ PackedWeights::PackedWeights(std::span<const Rows> parts, size_t in, Compute com
     columns = aligned<float>(2 * columns_filled_);
     std::fill_n(columns.get(), 2 * columns_filled_, 0.0f);
   }
-  std::vector<simd::BFloat16> halves(depth_);
+  std::vector<simd::BFloat16> bf16(depth_);
+  std::vector<simd::Float16> f16(depth_);
   std::vector<int8_t> codes(depth_);
+  std::vector<float> widened(shape.width * in);
   std::vector<float> weighted;  // a row of W with the inputs' factors taken out of it
   if (compute == Compute::int8 && !input_ranges.empty()) {
     factors_ = smoothing_factors(rows, in, input_ranges);
     weighted.resize(in);
   }
+  std::vector<const float*> of_panel;
   for (size_t panel = 0; panel < panels; ++panel) {
     const size_t first = panel * shape.width;
     const size_t filled = std::min(shape.width, out_ - first);
+    of_panel.clear();
+    for (size_t j = 0; j < filled; ++j) of_panel.push_back(rows.row(first + j, widened.data() + j * in));
     std::byte* to = bytes.get() + panel * panel_elements * element_bytes(compute);
     if (compute == Compute::float32) {
-      pack_rows(std::span(rows).subspan(first, filled), in, shape.width, reinterpret_cast<float*>(to));
+      pack_rows(of_panel, in, shape.width, reinterpret_cast<float*>(to));
       continue;
     }
     if (filled < shape.width) std::memset(to, 0, panel_elements * element_bytes(compute));
     for (size_t j = 0; j < filled; ++j) {
-      const float* row = rows[first + j];
-      if (compute == Compute::bfloat16) {
-        simd::kernels().f32_to_bf16(row, in, halves.data());
-        scatter(halves.data(), in, depth_, shape, j, reinterpret_cast<simd::BFloat16*>(to));
+      const float* row = of_panel[j];
+      if (compute == Compute::float32_f16) {
+        simd::kernels().f32_to_f16(row, in, f16.data());
+        scatter(f16.data(), in, depth_, shape, j, reinterpret_cast<simd::Float16*>(to));
+        continue;
+      }
+      if (compute != Compute::int8) {
+        simd::kernels().f32_to_bf16(row, in, bf16.data());
+        scatter(bf16.data(), in, depth_, shape, j, reinterpret_cast<simd::BFloat16*>(to));
         continue;
       }
       if (factors_) {

@@ -17,18 +17,27 @@ enum class Compute {
   float32,   // nothing
   bfloat16,  // weights and activations to 8 bits of mantissa
   int8,      // weights to [-127, 127] by output channel, activations to 8 bits by row
+  // float32, with weights that have no more than 16 bits anyway kept in these: half the memory, the same bytes.
+  float32_bf16,
+  float32_f16,
 };
 
 const ProductKernel& product_kernel(const Kernels& kernels, Compute compute);
 
-// Bytes of an element of A and B.
+// Bytes of an element of B.
 size_t element_bytes(Compute compute);
 
-// A matrix of floats whose rows lie STRIDE floats apart.
+// The type that numbers are kept in.
+enum class Kept { f32, bf16, f16 };
+// Writes COUNT floats: those that begin FIRST numbers after DATA.
+void widen(const void* data, Kept kept, size_t first, size_t count, float* out);
+
+// A matrix whose rows lie STRIDE numbers apart.
 struct Rows {
-  const float* data;
+  const void* data;
   size_t count;
   size_t stride;
+  Kept kept = Kept::f32;
 };
 
 // Element (p, j) of B [k, columns] is data[p * step + j * column_step]: into f32 panels of WIDTH columns, of which

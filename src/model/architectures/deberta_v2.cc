@@ -156,16 +156,15 @@ class DebertaV2 : public Encoder {
     const size_t used = *last_used - *first_used + 1;
     tensor::Matrix content_to_position, position_to_content;
     if (content_to_position_) {
-      content_to_position = with_positions(columns(qkv), qkv.rows(), layer.position_key(distances, context),
-                                           *first_used, used, context);
+      content_to_position =
+          with_positions(columns(qkv), qkv.rows(), layer.position_key(distances, context), *first_used, used, context);
     }
     if (position_to_content_) {
       position_to_content = with_positions(columns(qkv, hidden_size), qkv.rows(),
                                            layer.position_query(distances, context), *first_used, used, context);
     }
     const auto longest = static_cast<ptrdiff_t>(sequences.longest());
-    const tensor::ScoreHook hook = [&](size_t first, size_t head, size_t i, size_t first_key,
-                                       std::span<float> scores) {
+    const tensor::ScoreHook hook = [&](size_t first, size_t head, size_t i, size_t first_key, std::span<float> scores) {
       // Distances i - j fall as j grows.
       const size_t* row = rows.data() + (static_cast<ptrdiff_t>(i) - static_cast<ptrdiff_t>(first_key) + longest - 1);
       const size_t column = head * used;

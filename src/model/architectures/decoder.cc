@@ -16,9 +16,8 @@ tensor::Matrix GroupedAttention::operator()(const tensor::Matrix& x, const tenso
     key_norm.over_heads(all, key, options.kv_heads, context);
   }
   rotary(all, 0, options.heads + options.kv_heads, options.head_dim, sequences, context);
-  return output(
-      tensor::attention(sequences, columns(all), columns(all, key), columns(all, value), options, context), context,
-      {.residual = residual});
+  return output(tensor::attention(sequences, columns(all), columns(all, key), columns(all, value), options, context),
+                context, {.residual = residual});
 }
 
 tensor::Matrix GatedFeedForward::operator()(const tensor::Matrix& x, tensor::Activation activation,
@@ -40,7 +39,8 @@ GroupedAttention read_grouped_attention(const Parameters& layer, size_t hidden, 
 
 GatedFeedForward read_gated_feed_forward(const Parameters& layer, size_t hidden, size_t inner, Bias bias) {
   Parameters p = layer.in("mlp");
-  return {p.stacked({{"gate_proj", inner}, {"up_proj", inner}}, hidden, bias), p.linear("down_proj", hidden, inner, bias)};
+  return {p.stacked({{"gate_proj", inner}, {"up_proj", inner}}, hidden, bias),
+          p.linear("down_proj", hidden, inner, bias)};
 }
 
 tensor::AttentionOptions grouped_attention_of(const Config& config) {

@@ -36,8 +36,8 @@ class T5 : public Encoder {
     options_ = plain_attention(heads, attention_width / heads);
     options_.scale = 1;
 
-    embeddings =
-        p.table(p.has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight", {vocabulary_size, hidden_size});
+    embeddings = p.table(p.has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight",
+                         {vocabulary_size, hidden_size});
     distances_ = p.get("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", {bucket_count_, heads});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.block.{}.layer", i));
