@@ -39,7 +39,9 @@ void* allocate_block(size_t bytes) {
   return block;
 }
 
-void free_block(void* block, size_t bytes) noexcept { ::operator delete(block, alignment_of(std::max<size_t>(1, bytes))); }
+void free_block(void* block, size_t bytes) noexcept {
+  ::operator delete(block, alignment_of(std::max<size_t>(1, bytes)));
+}
 
 std::shared_ptr<std::byte> allocate_long_lived(size_t bytes) {
   bytes = round_up(std::max<size_t>(1, bytes), kAlignment);

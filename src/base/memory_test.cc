@@ -15,7 +15,8 @@ TEST(LongLivedMemory, ComesInAlignedPiecesThatDoNotOverlap) {
     pieces.emplace_back(allocate_long_lived(bytes), bytes);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(pieces.back().first.get()) % 64, 0u);
   }
-  for (size_t i = 0; i < pieces.size(); ++i) std::memset(pieces[i].first.get(), static_cast<int>(i + 1), pieces[i].second);
+  for (size_t i = 0; i < pieces.size(); ++i)
+    std::memset(pieces[i].first.get(), static_cast<int>(i + 1), pieces[i].second);
   for (size_t i = 0; i < pieces.size(); ++i) {
     EXPECT_EQ(pieces[i].first.get()[0], static_cast<std::byte>(i + 1));
     EXPECT_EQ(pieces[i].first.get()[pieces[i].second - 1], static_cast<std::byte>(i + 1));

@@ -2,9 +2,8 @@
 //
 // parallel_for splits [0, count) into items that threads take one after another, so uneven items balance: whoever is
 // idle takes from any loop that has items left. Results must not depend on which thread runs an item; then they do not
-// depend on the number of threads either. Idle threads sleep: nothing here ever spins, because spin barriers collapse on
-// shared cores.
-// Threads: parallel_for may be called from many threads at once, and from inside a body.
+// depend on the number of threads either. Idle threads sleep: nothing here ever spins, because spin barriers collapse
+// on shared cores. Threads: parallel_for may be called from many threads at once, and from inside a body.
 #pragma once
 
 #include <condition_variable>
@@ -34,7 +33,8 @@ class ThreadPool {
   // memory. Returns when all are done. The first exception stops further items and is rethrown here.
   void parallel_for(size_t count, const std::function<void(size_t item, size_t thread)>& body);
 
-  // One pool for each count of threads, made at first use and kept: for those who have no pool of their own. 0 as above.
+  // One pool for each count of threads, made at first use and kept: for those who have no pool of their own. 0 as
+  // above.
   static ThreadPool& shared(size_t thread_count);
 
  private:

@@ -63,7 +63,9 @@ std::unique_ptr<Embedder> load_model(const std::string& name, const Context& con
   auto model = Embedder::load(name, {parse_compute(context.compute), context.packed_cache});
   if (const auto* transformer = dynamic_cast<const model::TransformerModel*>(model.get())) {
     for (const model::PrecisionCheck& check : transformer->precision_checks()) {
-      if (!check.passed()) context.note("Precision {}", check.text());
+      if (!check.passed() && check.compute == transformer->compute()) {
+        context.note("{} may not be precise enough for this model: {}", sextant::name(check.compute), check.text());
+      }
     }
   }
   return model;

@@ -249,8 +249,7 @@ class Stream {
       size_t end = std::min(batch_.size(), begin + slice_rows);
       std::vector<std::string_view> texts;
       for (size_t i = begin; i < end; ++i) texts.push_back(batch_[i].text);
-      model_.embed(texts, embed, std::span(vectors).subspan(begin * dim_, (end - begin) * dim_),
-                   &reports[slice]);
+      model_.embed(texts, embed, std::span(vectors).subspan(begin * dim_, (end - begin) * dim_), &reports[slice]);
     });
     for (size_t slice = 0; slice < slices; ++slice) {
       const EmbedReport& report = reports[slice];

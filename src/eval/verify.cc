@@ -376,8 +376,8 @@ class Verifier {
     throw Error(ErrorCode::unsupported, "no known kind of recording");
   }
 
-  // Weights beside a recorded {id: weight}, which must have the same ids; below float32 a weight near 0 may be on either
-  // side of it, and the two are compared as the vectors that they are.
+  // Weights beside a recorded {id: weight}, which must have the same ids; below float32 a weight near 0 may be on
+  // either side of it, and the two are compared as the vectors that they are.
   void compare_sparse(Comparison& comparison, const SparseVector& ours, const Json& recorded) const {
     if (compute_ != Compute::float32) {
       std::map<std::string, std::array<float, 2>> both;

@@ -17,10 +17,10 @@ namespace sextant::eval {
 
 struct VerifiedFile {
   std::string file;
-  double max_error = 0;  // largest absolute difference
+  double max_error = 0;     // largest absolute difference
   double tolerance = 0;     // of max_error; 0 where the cosine alone decides
   double cosine_least = 0;  // where it does
-  double cosine = 1;  // of the two farthest apart vectors
+  double cosine = 1;        // of the two farthest apart vectors
   bool passed = false;
   std::string problem;  // why nothing could be compared, or what differs
 };

@@ -58,7 +58,7 @@ std::vector<Compute> precisions_to_try(const tensor::Kernels& kernels) {
 std::span<const std::string_view> check_texts() { return kTexts; }
 
 std::string PrecisionCheck::text() const {
-  return fmt::format("{}: cosine {:.5f} to float32 where {} or more is wanted", name(compute), cosine,
+  return fmt::format("cosine {:.5f} to float32, {} {}", cosine, passed() ? "which reaches" : "below the bar of",
                      precision_bar(compute));
 }
 

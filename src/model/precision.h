@@ -32,7 +32,7 @@ struct PrecisionCheck {
   Compute compute;
   double cosine;  // the lowest over the texts
   bool passed() const { return cosine >= precision_bar(compute); }
-  // "int8: cosine 0.99952 to float32, 0.999 or more is wanted"
+  // "cosine 0.99952 to float32, which reaches 0.999"
   std::string text() const;
 };
 

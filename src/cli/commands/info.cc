@@ -52,11 +52,10 @@ std::vector<Origin> describe(const Embedder& model) {
       if (has) outputs += (outputs.empty() ? "" : ", ") + std::string(name);
     }
     facts.push_back({"outputs", outputs, ""});
-    facts.push_back(
-        {"memory", bytes_text(transformer->parameter_bytes()) + " of parameters, mapped where they are F32", ""});
+    facts.push_back({"memory", bytes_text(transformer->parameter_bytes()) + " of parameters in the files", ""});
     facts.push_back({"computed in", std::string(name(transformer->compute())), ""});
     for (const model::PrecisionCheck& check : transformer->precision_checks()) {
-      facts.push_back({"precision check", check.text() + (check.passed() ? "" : ": below"), ""});
+      facts.push_back({fmt::format("check of {}", name(check.compute)), check.text(), ""});
     }
   } else {
     const bool remote = !model.has_tokenizer();
@@ -81,9 +80,7 @@ std::vector<Origin> describe(const Embedder& model) {
   // A setting that was named with its file wins over the same without.
   std::vector<Origin> unique;
   for (const Origin& fact : facts) {
-    auto same = [&](const Origin& other) { 
-      return other.what == fact.what && fact.what != "dense layer" && fact.what != "precision check";
-    };
+    auto same = [&](const Origin& other) { return other.what == fact.what && fact.what != "dense layer"; };
     if (std::none_of(unique.begin(), unique.end(), same)) unique.push_back(fact);
   }
   return unique;
@@ -115,8 +112,11 @@ void add_info(Command app, Context& context) {
       }
       return print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     }
+    size_t width = 0;
+    for (const Origin& fact : facts) width = std::max(width, fact.what.size());
     for (const Origin& fact : facts) {
-      print(fmt::format("{:<14} {}{}\n", fact.what, fact.value, fact.file.empty() ? "" : faint("  " + fact.file)));
+      print(
+          fmt::format("{:<{}} {}{}\n", fact.what, width, fact.value, fact.file.empty() ? "" : faint("  " + fact.file)));
     }
   });
 }

@@ -90,7 +90,8 @@ void add_verify(Command app, Context& context) {
     if (options->folders.empty()) throw Error(ErrorCode::invalid_argument, "verify: a folder is missing");
     std::vector<std::pair<std::string, std::vector<eval::VerifiedFile>>> results;
     const Compute compute = parse_compute(context.compute);
-    for (const std::string& folder : options->folders) results.emplace_back(folder, eval::verify_model(folder, compute));
+    for (const std::string& folder : options->folders)
+      results.emplace_back(folder, eval::verify_model(folder, compute));
     size_t missed = 0;
     for (const auto& [folder, files] : results) {
       missed += static_cast<size_t>(std::count_if(files.begin(), files.end(), [](const auto& f) { return !f.passed; }));

@@ -24,7 +24,8 @@ struct GatedFeedForward {
                             const tensor::Matrix* residual = nullptr) const;
 };
 
-// Both as a layer's files have them: self_attn.q_proj, .k_proj, .v_proj and .o_proj; mlp.gate_proj, .up_proj, .down_proj.
+// Both as a layer's files have them: self_attn.q_proj, .k_proj, .v_proj and .o_proj; mlp.gate_proj, .up_proj,
+// .down_proj.
 GroupedAttention read_grouped_attention(const Parameters& layer, size_t hidden, const tensor::AttentionOptions& options,
                                         Bias qkv_bias, Bias output_bias);
 GatedFeedForward read_gated_feed_forward(const Parameters& layer, size_t hidden, size_t inner, Bias bias);
