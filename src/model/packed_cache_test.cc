@@ -150,7 +150,7 @@ TEST(PackedCache, ThatSeveralWriteAtOnceIsWhole) {
   const std::vector<float> want = embed(load(golden("bert-mean"), Compute::int8, {}));
   std::vector<std::thread> threads;
   for (size_t t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
+    threads.emplace_back([&, t] {
       for (size_t i = 0; i < 5; ++i) {
         const TransformerModel model = load(golden("bert-mean"), Compute::int8, cache.path());
         EXPECT_THAT(outcome(model), testing::AnyOf("written", "read"));
