@@ -58,7 +58,7 @@ class Stream {
   Stream(const Embedder& model, const EmbedOutputsOptions& options)
       : model_(model),
         options_(options),
-        pool_(options.thread_count),
+        pool_(base::ThreadPool::shared(options.thread_count)),
         dim_(options.embed.dim > 0 ? options.embed.dim : model.dim()),
         out_(options.output.empty() ? "-" : options.output) {}
 
@@ -149,7 +149,7 @@ class Stream {
 
   const Embedder& model_;
   const EmbedOutputsOptions& options_;
-  base::ThreadPool pool_;
+  base::ThreadPool& pool_;
   size_t dim_;
   io::ByteWriter out_;
   std::vector<SourceItem> batch_;

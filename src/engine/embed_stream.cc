@@ -162,7 +162,7 @@ class Stream {
   Stream(const Embedder& model, const EmbedStreamOptions& options)
       : model_(model),
         options_(options),
-        pool_(options.thread_count),
+        pool_(base::ThreadPool::shared(options.thread_count)),
         dim_(options.embed.dim ? options.embed.dim : model.dim()),
         slice_rows_(std::max<size_t>(1, model.preferred_batch())),
         batch_items_(slice_rows_ * pool_.thread_count() * kSlicesPerThread) {
@@ -302,7 +302,7 @@ class Stream {
 
   const Embedder& model_;
   const EmbedStreamOptions& options_;
-  base::ThreadPool pool_;
+  base::ThreadPool& pool_;
   size_t dim_;
   size_t slice_rows_;
   size_t batch_items_;
