@@ -272,14 +272,6 @@ void add(Matrix& x, const Matrix& y, Context& context) {
   });
 }
 
-void multiply(Matrix& x, const Matrix& y, Context& context) {
-  for_rows(x.rows(), context, [&](size_t i) {
-    float* row = x.row(i);
-    const float* other = y.row(i);
-    for (size_t c = 0; c < x.columns(); ++c) row[c] *= other[c];
-  });
-}
-
 void scale(Matrix& x, float factor, Context& context) {
   for_rows(x.rows(), context, [&](size_t i) { simd::kernels().scale_f32(x.row(i), x.columns(), factor); });
 }

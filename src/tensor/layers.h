@@ -138,7 +138,6 @@ void standardize(Matrix& x, float epsilon, Context& context);
 Matrix gather(const Table& table, std::span<const int32_t> ids, Context& context);
 
 void add(Matrix& x, const Matrix& y, Context& context);
-void multiply(Matrix& x, const Matrix& y, Context& context);
 void scale(Matrix& x, float factor, Context& context);
 // x [rows, 2 n] -> [rows, n]: activation(x[:, first]) * x[:, other], FIRST the first or the second half.
 enum class GateHalf { first, second };
