@@ -117,7 +117,7 @@ std::string packed_cache_key(std::span<const fs::path> folders, const fs::path& 
   for (const tensor::ProductKernel* kernel : {&kernels.f32, &kernels.bf16, &kernels.i8}) {
     add(key, fmt::format("panel {} {} {}", kernel->panel.width, kernel->panel.group, kernel->panel.depth));
   }
-  add(key, fmt::format("bytes to {}, bf16 {}, i8 {}", kernels.i8_max, kernels.bf16_native, kernels.i8_native));
+  add(key, fmt::format("bytes to {}, bf16 {}", kernels.i8_max, kernels.bf16_native));
   add(key, name(wanted));
   for (Compute compute : {Compute::bfloat16, Compute::int8}) add(key, fmt::format("{}", precision_bar(compute)));
   for (std::string_view text : check_texts()) add(key, text);

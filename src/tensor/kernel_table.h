@@ -75,8 +75,6 @@ struct Kernels {
   // bf16), and the processor starts them often enough. Known by vendor, not measured: the same machine always says the
   // same.
   bool bf16_native;
-  // Whether products of bytes are summed in one step.
-  bool i8_native;
 
   // row = activation(row + bias) + residual. bias and residual may be nullptr: 0; residual may equal row.
   void (*finish)(float* row, size_t n, const float* bias, Activation activation, const float* residual);

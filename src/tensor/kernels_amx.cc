@@ -190,7 +190,6 @@ void fill_amx(Kernels& kernels) {
   kernels.i8 = {{kColumns, 4, 64}, kRows, multiply<true>};
   kernels.i8_max = 255;
   kernels.bf16_native = true;
-  kernels.i8_native = true;
 }
 
 }  // namespace sextant::tensor

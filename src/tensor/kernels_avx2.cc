@@ -131,7 +131,6 @@ void fill_avx2(Kernels& kernels) {
   kernels.i8 = small_kernel<Quads, 4, 2>();
   kernels.i8_max = 127;
   kernels.bf16_native = false;
-  kernels.i8_native = false;
 }
 
 }  // namespace sextant::tensor

@@ -107,7 +107,6 @@ void fill_avx512(Kernels& kernels) {
   kernels.i8 = small_kernel<Quads, 12, 2>();
   kernels.i8_max = 127;
   kernels.bf16_native = false;
-  kernels.i8_native = false;
 }
 
 }  // namespace sextant::tensor

@@ -34,7 +34,6 @@ struct Quads {
 void fill_avx512_vnni(Kernels& kernels) {
   kernels.i8 = small_kernel<Quads, 12, 2>();
   kernels.i8_max = 255;
-  kernels.i8_native = true;
 }
 
 }  // namespace sextant::tensor

@@ -125,7 +125,6 @@ void fill_scalar(Kernels& kernels) {
   kernels.i8 = {{8, 4, 4}, 4, product_i8};
   kernels.i8_max = 255;
   kernels.bf16_native = false;
-  kernels.i8_native = false;
 }
 
 }  // namespace sextant::tensor
