@@ -50,10 +50,16 @@ class PackedKeys {
 
 // What one block of queries needs beside its inputs.
 struct Scratch {
-  Matrix scores = Matrix(kQueryBlock, kKeyBlock);
+  Matrix scores;
   float highest[kQueryBlock];
   float sum[kQueryBlock];
 };
+
+std::vector<Scratch> scratch_for(const Context& context) {
+  std::vector<Scratch> all(context.pool.thread_count());
+  for (Scratch& one : all) one.scores = Matrix(kQueryBlock, kKeyBlock, context);
+  return all;
+}
 
 // M queries of one head, the first of them row I of the sequence that begins at FIRST_ROW, with all keys that they
 // see. OUT [m, dim], its rows OUT_STRIDE apart.
@@ -142,7 +148,7 @@ Matrix attention(const Sequences& sequences, Columns q, Columns k, Columns v, co
                  Context& context) {
   const Kernels& kernel = kernels();
   Matrix out(sequences.row_count(), o.heads * o.head_dim, context);
-  std::vector<Scratch> scratch(context.pool.thread_count());
+  std::vector<Scratch> scratch = scratch_for(context);
   const size_t group = o.heads / o.kv_heads;
   context.pool.parallel_for(sequences.count() * o.kv_heads, [&](size_t task, size_t thread) {
     const size_t s = task / o.kv_heads;
@@ -170,7 +176,7 @@ Matrix cross_attention(Columns q, size_t row_count, Columns k, Columns v, size_t
   AttentionOptions o = given;
   o.before = o.after = std::numeric_limits<size_t>::max();
   Matrix out(row_count, o.heads * o.head_dim, context);
-  std::vector<Scratch> scratch(context.pool.thread_count());
+  std::vector<Scratch> scratch = scratch_for(context);
   const size_t group = o.heads / o.kv_heads;
   std::vector<PackedKeys> packed;
   for (size_t head = 0; head < o.kv_heads; ++head) {
