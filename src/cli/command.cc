@@ -67,6 +67,9 @@ std::unique_ptr<Embedder> load_model(const std::string& name, const Context& con
         context.note("{} may not be precise enough for this model: {}", sextant::name(check.compute), check.text());
       }
     }
+  } else if (context.compute != "float32" && context.compute != "auto") {
+    context.note("--compute {} changes nothing for '{}': it has no layers that are computed here", context.compute,
+                 name);
   }
   return model;
 }

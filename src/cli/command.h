@@ -53,7 +53,7 @@ void add_common_options(Command command, Context& context, Common which);
 // line is parsed.
 void add_model_option(Command command, std::string& model, Context& context);
 void add_compute_option(Command command, Context& context);
-// The model of that name as --compute says; a precision that misses its bar is noted.
+// The model of that name as --compute says; a precision that misses its bar or has no effect is noted.
 std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context);
 
 }  // namespace sextant::cli

@@ -54,6 +54,20 @@ TEST(ModelCommands, VerifyPrintsAVerdictForEachRecordingAndFailsOnAMiss) {
   EXPECT_EQ(run_sextant({"verify"}).status, 2);
 }
 
+TEST(ModelCommands, APrecisionThatMissesItsBarOrChangesNothingIsNoted) {
+  auto notes = [](const std::string& model, const std::string& compute) {
+    Outcome outcome = run_sextant({"similarity", "a tap", "a tree", "--model", model, "--compute", compute});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(notes(golden("e2e-modernbert-style"), "int8"), HasSubstr("int8 may not be precise enough"));
+  EXPECT_EQ(notes(golden("e2e-minilm-style"), "int8"), "");
+  EXPECT_EQ(notes(golden("e2e-modernbert-style"), "auto"), "") << "it fell back";
+  EXPECT_THAT(notes("builtin", "int8"), HasSubstr("--compute int8 changes nothing for 'builtin'"));
+  EXPECT_EQ(notes("builtin", "auto"), "");
+  EXPECT_EQ(run_sextant({"similarity", "a", "b", "--compute", "fp8"}).status, 2);
+}
+
 TEST(ModelCommands, InfoSaysWhatBecameOfThePackedCache) {
   base::TemporaryFolder folder;
   const std::string by_flag = folder.path() / "flag", by_variable = folder.path() / "variable";
