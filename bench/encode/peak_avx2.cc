@@ -8,52 +8,27 @@ namespace sextant::bench {
 
 double peak_avx2_f32(uint64_t iterations, float* sink) {
   const __m256 a = _mm256_set1_ps(1 + *sink), b = _mm256_set1_ps(0.5f);
-  const __m256 zero = _mm256_setzero_ps();
-  __m256 s0 = zero, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero, s6 = zero, s7 = zero, s8 = zero, s9 = zero;
-  // Named sums and not an array, which would be kept in memory.
-  auto step = [&](__m256& sum) {
-    sum = _mm256_fmadd_ps(sum, b, a);
-    __asm__ volatile("" : "+x"(sum));
-  };
-  for (uint64_t i = 0; i < iterations; ++i) {
-    step(s0);
-    step(s1);
-    step(s2);
-    step(s3);
-    step(s4);
-    step(s5);
-    step(s6);
-    step(s7);
-    step(s8);
-    step(s9);
-  }
-  for (const __m256& sum : {s0, s1, s2, s3, s4, s5, s6, s7, s8, s9}) *sink += _mm256_cvtss_f32(sum) * 1e-30f;
+  repeat<10>(
+      iterations, _mm256_setzero_ps(),
+      [&](__m256& sum) {
+        sum = _mm256_fmadd_ps(sum, b, a);
+        __asm__ volatile("" : "+x"(sum));
+      },
+      [&](__m256& sum) { *sink += _mm256_cvtss_f32(sum) * 1e-30f; });
   return static_cast<double>(iterations) * 10 * 8 * 2;
 }
 
 double peak_avx2_int8(uint64_t iterations, float* sink) {
   __m256i a = _mm256_set1_epi8(3);
   const __m256i b = _mm256_set1_epi8(2), ones = _mm256_set1_epi16(1);
-  const __m256i zero = _mm256_setzero_si256();
-  __m256i s0 = zero, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero, s6 = zero, s7 = zero;
-  // Named sums and not an array, which would be kept in memory.
-  auto step = [&](__m256i& sum) {
-    __asm__ volatile("" : "+x"(a));
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-    __asm__ volatile("" : "+x"(sum));
-  };
-  for (uint64_t i = 0; i < iterations; ++i) {
-    step(s0);
-    step(s1);
-    step(s2);
-    step(s3);
-    step(s4);
-    step(s5);
-    step(s6);
-    step(s7);
-  }
-  for (const __m256i& sum : {s0, s1, s2, s3, s4, s5, s6, s7})
-    *sink += static_cast<float>(_mm256_extract_epi32(sum, 0)) * 1e-30f;
+  repeat<8>(
+      iterations, _mm256_setzero_si256(),
+      [&](__m256i& sum) {
+        __asm__ volatile("" : "+x"(a));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+        __asm__ volatile("" : "+x"(sum));
+      },
+      [&](__m256i& sum) { *sink += static_cast<float>(_mm256_extract_epi32(sum, 0)) * 1e-30f; });
   return static_cast<double>(iterations) * 8 * 32 * 2;
 }
 
