@@ -175,7 +175,7 @@ struct Contest::Contestant {
 Contest::Contest(const Shape& shape, ContestOptions options)
     : shape_(shape), options_(std::move(options)), folder_(model_folder(shape, options_.work_folder / "models")) {
   reference_ = std::make_unique<Child>("the reference", std::vector<std::string>{options_.program, "--worker"});
-  reference_->ask({{"op", "load"}, {"folder", folder_.string()}, {"compute", "float32"}, {"threads", 1}});
+  reference_->ask(load_question("float32", 1));
   peaks_ = reference_->ask({{"op", "peaks"}})["peaks"].get<std::vector<std::string>>();
   add_sextant();
   if (options_.with_peer) add_peer();
@@ -249,8 +249,16 @@ std::unique_ptr<Child> Contest::start(const Contestant& contestant, const std::s
   auto child =
       std::make_unique<Child>(contestant.name, std::vector<std::string>{options_.program, "--worker"},
                               std::vector<std::pair<std::string, std::string>>{{"SEXTANT_SIMD", contestant.tier}});
-  child->ask({{"op", "load"}, {"folder", folder_.string()}, {"compute", contestant.precision}, {"threads", threads}});
+  child->ask(load_question(contestant.precision, threads));
   return child;
+}
+
+json Contest::load_question(const std::string& compute, size_t threads) const {
+  return {{"op", "load"},
+          {"folder", folder_.string()},
+          {"compute", compute},
+          {"packed_cache", options_.packed_cache.string()},
+          {"threads", threads}};
 }
 
 CaseResult Contest::run(const Case& which) {

@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +27,8 @@ struct ContestOptions {
   size_t rounds = 5;
   double seconds = 0.3;  // of a turn, at least
   bool with_peer = true;
-  bool cpu_clock = false;  // processor time instead of the wall's
+  bool cpu_clock = false;              // processor time instead of the wall's
+  std::filesystem::path packed_cache;  // of Sextant's contestants; empty: none
   std::filesystem::path program;
   std::filesystem::path work_folder;
   std::filesystem::path peer_sources;
@@ -74,6 +76,7 @@ class Contest {
   struct Contestant;
   void add_sextant();
   void add_peer();
+  nlohmann::json load_question(const std::string& compute, size_t threads) const;
   std::unique_ptr<Child> start(const Contestant& contestant, const std::string& graph, size_t threads) const;
 
   const Shape& shape_;

@@ -152,6 +152,8 @@ int main(int argc, char** argv) {
   app.add_option("--json", settings.json_file, "write the results there, too");
   app.add_option("--work", contest.work_folder, "keeps models, graphs and the peer between runs")
       ->capture_default_str();
+  app.add_option("--packed-cache", contest.packed_cache,
+                 "Sextant keeps packed weights in this folder: from the second run on, load ms is that of a hit");
   app.add_flag("--no-peer", settings.without_peer, "Sextant alone");
   app.add_flag("--tiny", settings.tiny, "a few seconds, small models, no peer: for the tests");
   CLI11_PARSE(app, argc, argv);

@@ -32,8 +32,9 @@ class Worker {
     const auto op = question.at("op").get<std::string>();
     if (op == "load") {
       threads_ = question.at("threads").get<size_t>();
-      model_ = Embedder::load(question.at("folder").get<std::string>(),
-                              {parse_compute(question.at("compute").get<std::string>())});
+      model_ = Embedder::load(
+          question.at("folder").get<std::string>(),
+          {parse_compute(question.at("compute").get<std::string>()), question.at("packed_cache").get<std::string>()});
       return {{"tier", std::string(simd::name(simd::kernels().tier))}};
     }
     if (op == "set") {
