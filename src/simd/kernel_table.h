@@ -103,7 +103,7 @@ struct Kernels {
 
   // Rows by number, for walks that jump from row to row: row i of the call starts ids[i] * stride_bytes after the
   // table's first, and out has [count]. ids may repeat and come in any order. The caller knows the ids before the
-  // kernels do and prefetches codes itself; the rows of f32, which are long, these kernels ask for a few rows ahead.
+  // kernels do and prefetches codes itself; for rows of f32, which are long, these kernels do it.
   // Every score has the bytes of the pair's.
   void (*dot_f32_ids)(const float* query, const float* rows, size_t stride_bytes, size_t dim, const uint32_t* ids,
                       size_t count, float* scores);

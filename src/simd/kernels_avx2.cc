@@ -169,6 +169,9 @@ uint32_t hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
 
 __m256i load_32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
+// g++ would else multiply first and add at the end, with more products at hand than there are registers.
+void keep_order(__m256i& a) { __asm__("" : "+x"(a)); }
+
 // Products are summed in pairs and then in 16 bits, which four blocks of 64 dimensions cannot fill: a lane gets 2 * 2
 // products of 15 * 128 from each, 30720 in all. Then they go on to 32 bits.
 struct Avx2Nibbles : NibbleShape {
@@ -222,7 +225,9 @@ struct Avx2Nibbles : NibbleShape {
         __m256i codes = load_32(rows[r] + (first + b) * kNibbleBytes);
         __m256i lower = _mm256_maddubs_epi16(_mm256_and_si256(codes, low), query_low);
         __m256i upper = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), low), query_high);
-        words[r] = b == 0 ? _mm256_add_epi16(lower, upper) : _mm256_add_epi16(_mm256_add_epi16(words[r], lower), upper);
+        words[r] = b == 0 ? lower : _mm256_add_epi16(words[r], lower);
+        words[r] = _mm256_add_epi16(words[r], upper);
+        keep_order(words[r]);
       }
     }
     for (size_t r = 0; r < R; ++r) {
@@ -260,20 +265,38 @@ struct Avx2Planes : BitShape {
       add<R, 8>(planes, rows, bytes, i, acc);
       i += 8;
     }
-    for (size_t r = 0; r < R; ++r) {
-      __m128i two = _mm_add_epi64(_mm256_castsi256_si128(acc[r]), _mm256_extracti128_si256(acc[r], 1));
-      uint64_t total = static_cast<uint64_t>(_mm_cvtsi128_si64(two)) + static_cast<uint64_t>(_mm_extract_epi64(two, 1));
-      for (size_t j = i; j < bytes; ++j) {
+    store_sums(acc, out);
+    for (; i < bytes; ++i) {
+      for (size_t r = 0; r < R; ++r) {
         for (size_t p = 0; p < kPlanes; ++p) {
-          total += static_cast<uint64_t>(_mm_popcnt_u32(static_cast<uint32_t>(planes[p * bytes + j] & rows[r][j])))
-                   << p;
+          out[r] += static_cast<uint32_t>(_mm_popcnt_u32(static_cast<uint32_t>(planes[p * bytes + i] & rows[r][i])))
+                    << p;
         }
       }
-      out[r] = static_cast<uint32_t>(total);
     }
   }
 
  private:
+  // Sums fit 32 bits, so that two rows share a lane of 64.
+  static __m256i both(__m256i a, __m256i b) { return _mm256_or_si256(a, _mm256_slli_epi64(b, 32)); }
+  static void store_sums(const __m256i (&a)[4], uint32_t* out) {
+    __m256i first = both(a[0], a[1]);
+    __m256i second = both(a[2], a[3]);
+    __m256i sum = _mm256_add_epi32(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
+  }
+  static __m128i halves(__m256i a) {
+    __m128i two = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    return _mm_add_epi32(two, _mm_unpackhi_epi64(two, two));
+  }
+  static void store_sums(const __m256i (&a)[2], uint32_t* out) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), halves(both(a[0], a[1])));
+  }
+  static void store_sums(const __m256i (&a)[1], uint32_t* out) {
+    out[0] = static_cast<uint32_t>(_mm_cvtsi128_si32(halves(a[0])));
+  }
+
   template <size_t kBytes>
   static __m256i load(const void* p) {
     if constexpr (kBytes == 32) return load_32(p);
@@ -295,9 +318,10 @@ struct Avx2Planes : BitShape {
       __m256i table = _mm256_slli_epi16(counts, p);
       for (size_t r = 0; r < R; ++r) {
         __m256i x = _mm256_and_si256(load<kBytes>(rows[r] + i), plane);
-        worth[r] = _mm256_add_epi8(worth[r], _mm256_shuffle_epi8(table, _mm256_and_si256(x, low)));
-        worth[r] =
-            _mm256_add_epi8(worth[r], _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), low)));
+        __m256i lower = _mm256_shuffle_epi8(table, _mm256_and_si256(x, low));
+        __m256i upper = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), low));
+        worth[r] = _mm256_add_epi8(worth[r], _mm256_add_epi8(lower, upper));
+        keep_order(worth[r]);
       }
     }
     for (size_t r = 0; r < R; ++r) {
