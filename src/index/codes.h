@@ -26,6 +26,19 @@ struct CodedQuery {
   float middle = 0;            // what the codes' middle contributes to every product
 };
 
+// Where rows lie that will be needed soon; to be kept in registers.
+struct Prefetch {
+  const std::byte* rows;
+  size_t row_bytes;
+  const float* scales;  // beside them, or nullptr
+
+  void operator()(uint32_t row) const {
+    const std::byte* from = rows + row * row_bytes;
+    for (const std::byte* end = from + row_bytes; from < end; from += 64) __builtin_prefetch(from);
+    if (scales != nullptr) __builtin_prefetch(scales + row);
+  }
+};
+
 class Codes {
  public:
   Codes() = default;
@@ -47,11 +60,7 @@ class Codes {
 
   // Estimated products of the query with rows ids[0..count).
   void products(const CodedQuery& query, const uint32_t* ids, size_t count, float* products) const;
-  void prefetch(uint32_t row) const {
-    const std::byte* code = codes_ + row * row_bytes_;
-    for (size_t offset = 0; offset < row_bytes_; offset += 64) __builtin_prefetch(code + offset);
-    __builtin_prefetch(scales_ + row);
-  }
+  Prefetch prefetch() const { return {codes_, row_bytes_, scales_}; }
 
   std::span<const std::byte> codes(size_t count) const { return {codes_, count * row_bytes_}; }
   std::span<const float> scales(size_t count) const { return {scales_, count}; }

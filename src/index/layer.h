@@ -33,16 +33,24 @@ class Layer {
   size_t size() const { return size_.load(std::memory_order_acquire); }
   void set_size(size_t size) { size_.store(size, std::memory_order_release); }
 
-  // The node's links that lie below BOUND, into out [degree]; returns how many.
-  size_t links(uint32_t node, size_t bound, uint32_t* out) const {
-    const uint32_t* from = links_ + size_t{node} * degree_;
-    size_t count = 0;
-    for (size_t i = 0; i < degree_; ++i) {
-      const uint32_t link = __atomic_load_n(from + i, __ATOMIC_ACQUIRE);
-      if (link == kNoNode) break;
-      out[count] = link;
-      count += link < bound ? 1 : 0;
+  // Calls body for each of the node's links that lies below BOUND.
+  template <class Body>
+  void for_links(uint32_t node, size_t bound, Body body) const {
+    const uint32_t* link = links_ + size_t{node} * degree_;
+    const uint32_t* end = link + degree_;
+    for (; link != end; ++link) {
+      const uint32_t to = __atomic_load_n(link, __ATOMIC_ACQUIRE);
+      if (to < bound) {
+        body(to);
+      } else if (to == kNoNode) {
+        return;
+      }
     }
+  }
+  // Those links, into out [degree]; returns how many.
+  size_t links(uint32_t node, size_t bound, uint32_t* out) const {
+    size_t count = 0;
+    for_links(node, bound, [&](uint32_t link) { out[count++] = link; });
     return count;
   }
   void set_links(uint32_t node, std::span<const uint32_t> links);

@@ -39,9 +39,10 @@ class Scorer {
     distances(&row, 1, &out);
     return out;
   }
-  void prefetch(uint32_t row) const {
-    if (vectors_.codes != nullptr) return vectors_.codes->prefetch(row);
-    __builtin_prefetch(vectors_.rows->at(row));
+  // Asks for what distances() will read of a row.
+  Prefetch prefetch() const {
+    if (vectors_.codes != nullptr) return vectors_.codes->prefetch();
+    return {vectors_.rows->at(0), vectors_.rows->row_bytes(), nullptr};
   }
   // Squared length of the query in the space of codes.
   float squared_length() const { return squared_length_; }

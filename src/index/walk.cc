@@ -61,32 +61,33 @@ class Nearest {
 void walk(const Layer& layer, const Scorer& scorer, size_t breadth, size_t bound, Gone gone, WalkMemory& memory,
           std::vector<Candidate>& found, size_t& compared) {
   memory.reserve(bound);
+  memory.expect(found.size() + 1);
   for (const Candidate& start : found) memory.meet(start.node);
   Nearest nearest(found, breadth);
-  uint32_t links[kDegreeMax];
   uint32_t nodes[kDegreeMax];
   uint32_t rows[kDegreeMax];
   float distances[kDegreeMax];
+  const Prefetch prefetch = scorer.prefetch();
   const bool lowest = layer.is_lowest();
+  const bool any_gone = gone.any();
   for (size_t current = nearest.next_from(0); current < nearest.count();) {
     const uint32_t node = nearest.follow(current);
     size_t fresh = 0;
-    const size_t link_count = layer.links(node, bound, links);
-    for (size_t i = 0; i < link_count; ++i) {
-      if (!memory.meet(links[i])) continue;
-      const uint32_t row = lowest ? links[i] : layer.row(links[i]);
-      if (gone.contains(row)) continue;
-      nodes[fresh] = links[i];
+    memory.expect(kDegreeMax + 1);
+    layer.for_links(node, bound, [&](uint32_t link) {
+      if (!memory.meet(link)) return;
+      const uint32_t row = lowest ? link : layer.row(link);
+      if (any_gone && gone.contains(row)) return;
+      prefetch(row);
+      nodes[fresh] = link;
       rows[fresh++] = row;
-      scorer.prefetch(row);
-    }
+    });
     // Who comes next is not known before the distances are; mostly it is the one who would be next without them.
     const size_t guess = nearest.next_from(current + 1);
     if (guess < nearest.count()) {
-      const size_t guessed = layer.links(nearest[guess].node, bound, links);
-      for (size_t i = 0; i < guessed; ++i) {
-        if (!memory.was_met(links[i])) scorer.prefetch(lowest ? links[i] : layer.row(links[i]));
-      }
+      layer.for_links(nearest[guess].node, bound, [&](uint32_t link) {
+        if (!memory.was_met(link)) prefetch(lowest ? link : layer.row(link));
+      });
       const size_t after = nearest.next_from(guess + 1);
       if (after < nearest.count()) layer.prefetch(nearest[after].node);
     }
@@ -101,39 +102,36 @@ void walk(const Layer& layer, const Scorer& scorer, size_t breadth, size_t bound
 void walk_allowed(const Layer& layer, const Scorer& scorer, size_t breadth, size_t bound, Gone gone, Allowed allowed,
                   WalkMemory& memory, std::vector<Candidate>& found, size_t& compared) {
   // Nodes taken from one hop at most: enough to go on with, and no more than there is room for.
-  constexpr size_t kFreshMax = 2 * kDegreeMax;
+  constexpr size_t kFreshMax = 3 * kDegreeMax;
   memory.reserve(bound);
+  memory.expect(found.size() + 1);
   for (const Candidate& start : found) memory.meet(start.node);
   Nearest nearest(found, breadth);
-  uint32_t links[kDegreeMax];
-  uint32_t further[kDegreeMax];
+  uint32_t through[kDegreeMax];
   uint32_t fresh_nodes[kFreshMax];
   float distances[kFreshMax];
-  const size_t wanted = std::min(kFreshMax, 2 * layer.degree());
+  const Prefetch prefetch = scorer.prefetch();
+  const size_t enough = 2 * layer.degree();
   for (size_t current = nearest.next_from(0); current < nearest.count();) {
     const uint32_t node = nearest.follow(current);
     size_t fresh = 0;
     auto take = [&](uint32_t link) {
+      prefetch(link);
       fresh_nodes[fresh++] = link;
-      scorer.prefetch(link);
     };
-    size_t through = 0;
-    const size_t link_count = layer.links(node, bound, links);
-    for (size_t i = 0; i < link_count; ++i) {
-      if (!memory.meet(links[i]) || gone.contains(links[i])) continue;
-      if (allowed.contains(links[i])) {
-        take(links[i]);
-      } else {
-        layer.prefetch(links[i]);
-        links[through++] = links[i];
-      }
-    }
-    for (size_t i = 0; i < through && fresh < wanted; ++i) {
-      const size_t count = layer.links(links[i], bound, further);
-      for (size_t j = 0; j < count && fresh < kFreshMax; ++j) {
-        if (!allowed.contains(further[j]) || !memory.meet(further[j]) || gone.contains(further[j])) continue;
-        take(further[j]);
-      }
+    size_t through_count = 0;
+    memory.expect(2 * kDegreeMax + 1);
+    layer.for_links(node, bound, [&](uint32_t link) {
+      if (!memory.meet(link) || gone.contains(link)) return;
+      if (allowed.contains(link)) return take(link);
+      layer.prefetch(link);
+      through[through_count++] = link;
+    });
+    for (size_t i = 0; i < through_count && fresh < enough; ++i) {
+      memory.expect(kDegreeMax + 1);
+      layer.for_links(through[i], bound, [&](uint32_t link) {
+        if (allowed.contains(link) && memory.meet(link) && !gone.contains(link)) take(link);
+      });
     }
     scorer.distances(fresh_nodes, fresh, distances);
     compared += fresh;

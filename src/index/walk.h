@@ -24,37 +24,44 @@ struct Candidate {
 struct Gone {
   const uint64_t* words = nullptr;
   uint32_t except = kNoNode;
+  bool any() const { return words != nullptr || except != kNoNode; }
   bool contains(uint32_t row) const {
     if (row == except) return true;
     return words != nullptr && (__atomic_load_n(words + row / 64, __ATOMIC_ACQUIRE) >> (row % 64) & 1) != 0;
   }
 };
 
-// Memory of a walk, used again by the next.
+// Which nodes a walk has met; its memory is used again by the next.
 class WalkMemory {
  public:
   // Room for nodes below bound.
   void reserve(size_t bound) {
     if (seen_.size() * 64 < bound) seen_.resize(bound / 64 + 1);
   }
-  // Returns whether node is met for the first time.
+  // Room for so many more nodes that are met.
+  void expect(size_t more) {
+    if (met_.size() < met_count_ + more) met_.resize(2 * met_.size() + more);
+  }
+  // Returns whether node is met for the first time. REQUIRES: node below reserve's bound, expect() was called.
   bool meet(uint32_t node) {
     uint64_t& word = seen_[node / 64];
     const uint64_t bit = uint64_t{1} << (node % 64);
-    if ((word & bit) != 0) return false;
+    const bool first = (word & bit) == 0;
     word |= bit;
-    met_.push_back(node);
-    return true;
+    met_[met_count_] = node;
+    met_count_ += first ? 1 : 0;
+    return first;
   }
   bool was_met(uint32_t node) const { return (seen_[node / 64] >> (node % 64) & 1) != 0; }
   void forget() {
-    for (uint32_t node : met_) seen_[node / 64] = 0;
-    met_.clear();
+    for (size_t i = 0; i < met_count_; ++i) seen_[met_[i] / 64] = 0;
+    met_count_ = 0;
   }
 
  private:
   std::vector<uint64_t> seen_;
   std::vector<uint32_t> met_;
+  size_t met_count_ = 0;
 };
 
 // Rows that a search may return.
