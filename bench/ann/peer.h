@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -84,13 +85,16 @@ class Questions {
   size_t k() const { return k_; }
   size_t threads() const { return threads_; }
 
-  // search(query, ids [k]) -> how many it found; one query at a time. The clock covers the searches alone.
+  // search(query, ids [k]) for one query after another, the first count_max of them. The clock covers the searches
+  // alone.
   template <class Search>
-  nlohmann::json measure(const std::string& setting, const std::string& plan, Search search) const {
-    std::vector<uint32_t> ids(queries_.rows * k_, io::TruthFile::kNoId);
-    std::vector<double> times(queries_.rows);
+  nlohmann::json measure(const std::string& setting, const std::string& plan, Search search,
+                         size_t count_max = std::numeric_limits<size_t>::max()) const {
+    const size_t count = std::min(queries_.rows, count_max);
+    std::vector<uint32_t> ids(count * k_, io::TruthFile::kNoId);
+    std::vector<double> times(count);
     const double begin = seconds(), begin_cpu = process_seconds();
-    spread(queries_.rows, threads_, [&](size_t q, size_t) {
+    spread(count, threads_, [&](size_t q, size_t) {
       const double start = seconds();
       search(queries_.row(q), ids.data() + q * k_);
       times[q] = seconds() - start;
@@ -99,8 +103,8 @@ class Questions {
     std::sort(times.begin(), times.end());
     return {{"setting", setting},
             {"recall", recall(ids)},
-            {"qps", static_cast<double>(queries_.rows) / total},
-            {"cpu_qps", static_cast<double>(queries_.rows * threads_) / total_cpu},
+            {"qps", static_cast<double>(count) / total},
+            {"cpu_qps", static_cast<double>(count * threads_) / total_cpu},
             {"p50_us", times[times.size() / 2] * 1e6},
             {"p99_us", times[times.size() * 99 / 100] * 1e6},
             {"plan", plan}};
@@ -124,7 +128,7 @@ class Questions {
   // Of the ids that an exact search finds; fewer than k where there are fewer.
   double recall(const std::vector<uint32_t>& ids) const {
     size_t found = 0, wanted = 0;
-    for (size_t q = 0; q < queries_.rows; ++q) {
+    for (size_t q = 0; q < ids.size() / k_; ++q) {
       const std::span<const uint32_t> mine = std::span(ids).subspan(q * k_, k_);
       for (uint32_t id : truth_.ids(q).first(k_)) {
         if (id == io::TruthFile::kNoId) continue;
