@@ -79,12 +79,18 @@ nlohmann::json Child::ask(const nlohmann::json& question) {
 }
 
 nlohmann::json Child::listen() {
+  std::optional<nlohmann::json> answer = hear();
+  if (!answer) throw Error(ErrorCode::unavailable, fmt::format("{}: its process has ended", name_));
+  return std::move(*answer);
+}
+
+std::optional<nlohmann::json> Child::hear() {
   char* text = nullptr;
   size_t capacity = 0;
   const ssize_t length = getline(&text, &capacity, from_);
   nlohmann::json answer = length > 0 ? nlohmann::json::parse(text, text + length, nullptr, false) : nlohmann::json();
   std::free(text);
-  if (length <= 0) throw Error(ErrorCode::unavailable, fmt::format("{}: its process has ended", name_));
+  if (length <= 0) return std::nullopt;
   if (answer.is_discarded()) throw Error(ErrorCode::internal, fmt::format("{}: answered no JSON", name_));
   if (answer.contains("error")) {
     throw Error(ErrorCode::internal, fmt::format("{}: {}", name_, answer["error"].get<std::string>()));

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +29,9 @@ class Child {
   ~Child();  // ends the process and waits for it
 
   nlohmann::json ask(const nlohmann::json& question);
-  nlohmann::json listen();             // to a line that needs no question
-  uint64_t peak_memory_bytes() const;  // resident, since its start
+  nlohmann::json listen();               // to a line that needs no question
+  std::optional<nlohmann::json> hear();  // the same; none where the process has ended
+  uint64_t peak_memory_bytes() const;    // resident, since its start
   double age_seconds() const;
 
  private:

@@ -161,70 +161,75 @@ void convert(const std::byte* from, std::span<float> out) {
 size_t size_bytes(NpyType type) { return row_of(type).bytes; }
 std::string_view name(NpyType type) { return row_of(type).name; }
 
-NpyFile::NpyFile(const std::filesystem::path& path) : name_(path.string()), file_(path) {
+NpyHeader parse_npy_header(std::string_view start, const std::string& file) {
   static_assert(std::endian::native == std::endian::little);
-  std::string_view all = file_.text();
-  auto corrupted = [&](const std::string& what) { return Error(ErrorCode::corrupted, name_ + ": " + what); };
-  if (all.size() < 10 || !all.starts_with(kMagic)) {
+  auto corrupted = [&](const std::string& what) { return Error(ErrorCode::corrupted, file + ": " + what); };
+  if (start.size() < 10 || !start.starts_with(kMagic)) {
     throw corrupted("is not a .npy file: it does not begin with \\x93NUMPY");
   }
-  auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(all[i])); };
+  auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(start[i])); };
   uint32_t version = byte(6);
   if (version < 1 || version > 3) {
-    throw Error(ErrorCode::unsupported, fmt::format("{}: .npy version {}, expected 1, 2 or 3", name_, version));
+    throw Error(ErrorCode::unsupported, fmt::format("{}: .npy version {}, expected 1, 2 or 3", file, version));
   }
-  size_t start = version == 1 ? 10 : 12;
-  if (all.size() < start) throw corrupted("is cut short inside its header");
+  size_t text_offset = version == 1 ? 10 : 12;
+  if (start.size() < text_offset) throw corrupted("is cut short inside its header");
   size_t length = byte(8) | byte(9) << 8;
   if (version > 1) length |= byte(10) << 16 | byte(11) << 24;
-  if (length > kHeaderBytesMax || length > all.size() - start) {
+  if (length > kHeaderBytesMax || length > start.size() - text_offset) {
     throw corrupted(fmt::format(".npy header of {} bytes does not fit; the file has {} and the limit is {}", length,
-                                all.size() - start, kHeaderBytesMax));
+                                start.size() - text_offset, kHeaderBytesMax));
   }
-  HeaderParser header(all.substr(start, length), name_);
-  header.parse();
+  HeaderParser parser(start.substr(text_offset, length), file);
+  parser.parse();
 
-  std::string_view descr = header.descr;
+  std::string_view descr = parser.descr;
   if (descr.starts_with('>') && !descr.ends_with('1')) {
-    throw Error(ErrorCode::unsupported, fmt::format("{}: is big-endian ('{}'), expected little-endian", name_, descr));
+    throw Error(ErrorCode::unsupported, fmt::format("{}: is big-endian ('{}'), expected little-endian", file, descr));
   }
   if (!descr.empty() && std::string_view("<>|=").find(descr[0]) != std::string_view::npos) descr.remove_prefix(1);
   auto known = std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeRow& row) { return row.descr == descr; });
   if (known == kTypes.end()) {
     throw Error(ErrorCode::unsupported, fmt::format("{}: has elements of type '{}', expected booleans, integers or "
                                                     "floats of up to 64 bits",
-                                                    name_, header.descr.substr(0, 40)));
+                                                    file, parser.descr.substr(0, 40)));
   }
-  type_ = known->type;
-
-  if (header.shape.empty()) {
-    throw Error(ErrorCode::unsupported, fmt::format("{}: is a single number, expected an array", name_));
+  if (parser.shape.empty()) {
+    throw Error(ErrorCode::unsupported, fmt::format("{}: is a single number, expected an array", file));
   }
-  uint64_t rows = header.shape[0];
-  uint64_t cols = 1;
+  NpyHeader header;
+  header.type = known->type;
+  header.shape.assign(parser.shape.begin(), parser.shape.end());
+  header.rows = header.shape[0];
+  header.data_offset = text_offset + length;
   for (size_t i = 1; i < header.shape.size(); ++i) {
-    if (__builtin_mul_overflow(cols, header.shape[i], &cols)) throw corrupted("header promises more than there can be");
+    if (__builtin_mul_overflow(header.cols, header.shape[i], &header.cols)) {
+      throw corrupted("header promises more than there can be");
+    }
   }
-  if (header.fortran_order && header.shape.size() > 1 && rows > 1 && cols > 1) {
+  if (parser.fortran_order && header.shape.size() > 1 && header.rows > 1 && header.cols > 1) {
     throw Error(ErrorCode::unsupported,
-                name_ + ": is in Fortran order, expected C order (numpy.ascontiguousarray before saving)");
+                file + ": is in Fortran order, expected C order (numpy.ascontiguousarray before saving)");
   }
-  uint64_t promised = 0;
-  size_t present = all.size() - start - length;
-  if (__builtin_mul_overflow(rows, cols, &promised) || __builtin_mul_overflow(promised, known->bytes, &promised) ||
-      promised != present) {
-    throw corrupted(
-        fmt::format("header promises {} x {} of {}, but {} bytes of data follow", rows, cols, known->name, present));
+  return header;
+}
+
+NpyFile::NpyFile(const std::filesystem::path& path) : name_(path.string()), file_(path) {
+  header_ = parse_npy_header(file_.text(), name_);
+  const size_t width = io::size_bytes(header_.type);
+  const size_t present = file_.bytes().size() - header_.data_offset;
+  size_t promised = 0;
+  if (__builtin_mul_overflow(header_.rows, header_.cols, &promised) ||
+      __builtin_mul_overflow(promised, width, &promised) || promised != present) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: header promises {} x {} of {}, but {} bytes of data follow",
+                                                  name_, header_.rows, header_.cols, io::name(header_.type), present));
   }
-  shape_.assign(header.shape.begin(), header.shape.end());
-  rows_ = rows;
-  cols_ = cols;
-  bytes_ = file_.bytes().subspan(start + length);
+  bytes_ = file_.bytes().subspan(header_.data_offset);
 }
 
 void NpyFile::read_floats(size_t row, std::span<float> out) const {
-  const std::byte* from = bytes_.data() + row * cols_ * io::size_bytes(type_);
-  switch (type_) {
+  const std::byte* from = bytes_.data() + row * header_.cols * io::size_bytes(header_.type);
+  switch (header_.type) {
     case NpyType::boolean:
     case NpyType::uint8:
       return convert<uint8_t>(from, out);
@@ -258,7 +263,7 @@ void NpyFile::read_floats(size_t row, std::span<float> out) const {
 }
 
 std::vector<float> NpyFile::floats(size_t values_max) const {
-  size_t count = bytes_.size() / io::size_bytes(type_);
+  size_t count = bytes_.size() / io::size_bytes(header_.type);
   if (count > values_max) {
     throw Error(ErrorCode::exhausted, fmt::format("{}: holds {} values, the limit is {}", name_, count, values_max));
   }

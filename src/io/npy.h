@@ -24,16 +24,29 @@ enum class NpyType { boolean, int8, uint8, int16, uint16, int32, uint32, int64, 
 size_t size_bytes(NpyType type);
 std::string_view name(NpyType type);  // numpy's: "float32"
 
+// What a file's header says, before anybody has looked at the data.
+struct NpyHeader {
+  NpyType type = NpyType::float32;
+  std::vector<size_t> shape;  // one dimension or more
+  size_t rows = 0;            // the first of them
+  size_t cols = 1;            // the product of all others
+  size_t data_offset = 0;
+};
+// START is a file's first bytes: kNpyHeaderBytesMax of them, or all where there are fewer. Throws corrupted or
+// unsupported, naming FILE.
+inline constexpr size_t kNpyHeaderBytesMax = (size_t{1} << 16) + 12;
+NpyHeader parse_npy_header(std::string_view start, const std::string& file);
+
 class NpyFile {
  public:
   // Throws not_found, corrupted (not what its header says) or unsupported (a kind of array named above).
   explicit NpyFile(const std::filesystem::path& path);
 
-  NpyType type() const { return type_; }
-  const std::vector<size_t>& shape() const { return shape_; }  // one dimension or more
-  size_t dimensions() const { return shape_.size(); }
-  size_t rows() const { return rows_; }  // the first dimension
-  size_t cols() const { return cols_; }  // the product of all others; 1 for an array of one dimension
+  NpyType type() const { return header_.type; }
+  const std::vector<size_t>& shape() const { return header_.shape; }  // one dimension or more
+  size_t dimensions() const { return header_.shape.size(); }
+  size_t rows() const { return header_.rows; }  // the first dimension
+  size_t cols() const { return header_.cols; }  // the product of all others; 1 for an array of one dimension
 
   // The array's bytes, [rows, cols] of type().
   std::span<const std::byte> bytes() const { return bytes_; }
@@ -48,10 +61,7 @@ class NpyFile {
  private:
   std::string name_;
   base::MappedFile file_;
-  NpyType type_ = NpyType::float32;
-  std::vector<size_t> shape_;
-  size_t rows_ = 0;
-  size_t cols_ = 0;
+  NpyHeader header_;
   std::span<const std::byte> bytes_;
 };
 
