@@ -45,15 +45,15 @@ enum class CodeKind : uint32_t {
 };
 
 struct IndexOptions {
-  size_t dim = 0;                               // components of a vector, 1 to 65,536
-  Metric metric = Metric::cosine;               //
-  ElementType type = ElementType::float32;      // what vectors are stored as; they are given and searched as floats
-  IndexKind kind = IndexKind::graph;            //
-  CodeKind codes = CodeKind::automatic;         //
-  size_t degree = 32;                           // links a vector, 4 to 128
-  size_t build_breadth = 150;                   // candidates looked at for each vector's links
-  size_t capacity = size_t{1} << 26;            // vectors that may ever be in it, below 2^31
-  uint64_t seed = 1;                            // same vectors, options and tier: same bytes, on any number of threads
+  size_t dim = 0;                           // components of a vector, 1 to 65,536
+  Metric metric = Metric::cosine;           //
+  ElementType type = ElementType::float32;  // what vectors are stored as; they are given and searched as floats
+  IndexKind kind = IndexKind::graph;        //
+  CodeKind codes = CodeKind::automatic;     //
+  size_t degree = 32;                       // links a vector, 4 to 128
+  size_t build_breadth = 150;               // candidates looked at for each vector's links
+  size_t capacity = size_t{1} << 26;        // vectors that may ever be in it, below 2^31
+  uint64_t seed = 1;                        // same vectors, options and tier: same bytes, on any number of threads
 };
 
 // Ids that a search may return: a set of numbers below a bound.
@@ -99,8 +99,8 @@ struct SearchResult {
   std::vector<Hit> hits;  // best first; of equal scores, the smaller id
   SearchPlan plan = SearchPlan::scan;
   bool exact = true;
-  size_t breadth = 0;        // of a walk
-  size_t compared = 0;       // vectors or codes that the query was compared with
+  size_t breadth = 0;          // of a walk
+  size_t compared = 0;         // vectors or codes that the query was compared with
   double expected_recall = 1;  // as calibrated on the index's own vectors, see Index::calibrate
 };
 

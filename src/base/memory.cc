@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <mutex>
@@ -58,6 +59,12 @@ std::shared_ptr<std::byte> allocate_long_lived(size_t bytes) {
   // A chunk that is used up belongs to its pieces alone.
   if (state.used == state.size) state.chunk.reset();
   return piece;
+}
+
+size_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<size_t>(usage.ru_maxrss) << 10;
 }
 
 }  // namespace sextant::base

@@ -20,4 +20,7 @@ std::shared_ptr<std::byte> allocate_long_lived(size_t bytes);
 void* allocate_block(size_t bytes);
 void free_block(void* block, size_t bytes) noexcept;
 
+// The most memory that the process ever had at once, mapped files' pages included.
+size_t peak_memory_bytes();
+
 }  // namespace sextant::base

@@ -7,7 +7,7 @@ namespace sextant::index {
 namespace {
 
 // What an index that was never measured is taken to be like.
-const std::vector<Calibration::Point> kUnmeasured = {{10, 10, 0.60}, {10, 40, 0.90}, {10, 80, 0.95},
+const std::vector<Calibration::Point> kUnmeasured = {{10, 10, 0.60},  {10, 40, 0.90},  {10, 80, 0.95},
                                                      {10, 160, 0.98}, {10, 320, 0.99}, {10, 640, 0.999}};
 
 }  // namespace

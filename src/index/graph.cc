@@ -81,15 +81,14 @@ void Graph::search(const Scorer& scorer, size_t breadth, Gone gone, WalkMemory& 
 }
 
 void Graph::insert(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
-                   base::Progress* progress) {
+                   base::Progress* progress, size_t done_before) {
   std::vector<std::unique_ptr<Worker>> workers;
   for (size_t i = 0; i < pool.thread_count(); ++i) workers.push_back(std::make_unique<Worker>(vectors));
   for (size_t done = 0; done < rows.size();) {
-    const size_t batch =
-        std::min({rows.size() - done, kBatchMax, std::max<size_t>(1, layers_[0].size() / kBatchPart)});
+    const size_t batch = std::min({rows.size() - done, kBatchMax, std::max<size_t>(1, layers_[0].size() / kBatchPart)});
     insert_batch(rows.subspan(done, batch), vectors, gone, pool, workers);
     done += batch;
-    if (progress != nullptr) progress->report(done);
+    if (progress != nullptr) progress->report(done_before + done);
   }
 }
 

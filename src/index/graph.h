@@ -1,10 +1,10 @@
 // index/graph.h: a navigable graph over rows, in layers (HNSW, Malkov & Yashunin 2016), that grows and shrinks.
 //
 // A node is linked to those of its nearest that are not nearer to one another than to it (the relative neighbourhood
-// rule), and most of them back. Rows are inserted in batches of at most a fiftieth of what is there: each row of a batch
-// looks for its neighbours in the graph as it was before, then all links are written. So threads need no locks, and the
-// graph is the same for any number of them (ParlayANN, Manohar et al. 2024).
-// Threads: one inserts and removes; walks may go on meanwhile.
+// rule), and most of them back. Rows are inserted in batches of at most a fiftieth of what is there: each row of a
+// batch looks for its neighbours in the graph as it was before, then all links are written. So threads need no locks,
+// and the graph is the same for any number of them (ParlayANN, Manohar et al. 2024). Threads: one inserts and removes;
+// walks may go on meanwhile.
 #pragma once
 
 #include <array>
@@ -54,7 +54,7 @@ class Graph {
 
   // Rows whose vectors are in place. Nobody is told of them before this returns.
   void insert(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
-              base::Progress* progress = nullptr);
+              base::Progress* progress = nullptr, size_t done_before = 0);
   // Takes the row's links away and links its neighbours anew; GONE contains it already.
   void remove(uint32_t row, const Vectors& vectors, Gone gone);
 

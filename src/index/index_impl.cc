@@ -25,6 +25,8 @@ constexpr size_t kRerankAtOnce = 8;
 // Deviations of a code's estimate that a row may have been misjudged by.
 constexpr float kErrorDeviations = 3;
 constexpr size_t kRowsAtOnce = 64;
+// Rows after which memory of a mapped file is given up.
+constexpr size_t kGiveUpRows = 16384;
 // Steps of a walk that take as long as comparing one row.
 constexpr double kScanCost = 3;
 
@@ -37,8 +39,7 @@ IndexOptions checked(IndexOptions options) {
   check(options.degree >= 4 && options.degree <= kDegreeMax, "degree", options.degree, "4 to 128");
   check(options.build_breadth >= 1 && options.build_breadth <= 10000, "build_breadth", options.build_breadth,
         "1 to 10000");
-  check(options.capacity >= 1 && options.capacity < (size_t{1} << 31), "capacity", options.capacity,
-        "1 to 2147483647");
+  check(options.capacity >= 1 && options.capacity < (size_t{1} << 31), "capacity", options.capacity, "1 to 2147483647");
   if (options.codes == CodeKind::automatic) {
     options.codes = options.metric == Metric::l1 ? CodeKind::none : CodeKind::sq4;
   }
@@ -85,15 +86,16 @@ void IndexImpl::check_vectors(std::span<const float> vectors, size_t first_numbe
   }
 }
 
-void IndexImpl::note_id(uint64_t id, uint32_t row) {
-  if (ids_are_rows_ && id == row) return;
+// Rows that are about to be published, with their ids.
+void IndexImpl::note_ids(std::span<const uint32_t> rows) {
   if (ids_are_rows_) {
-    for (uint32_t other = 0; other < row_count_; ++other) {
-      if (!gone().contains(other)) row_of_id_[other] = other;
+    if (std::all_of(rows.begin(), rows.end(), [&](uint32_t row) { return ids_[row] == row; })) return;
+    for (uint32_t row = 0; row < row_count_; ++row) {
+      if (!gone().contains(row)) row_of_id_[row] = row;
     }
     ids_are_rows_ = false;
   }
-  row_of_id_[id] = row;
+  for (uint32_t row : rows) row_of_id_[ids_[row]] = row;
 }
 
 void IndexImpl::forget_id(uint64_t id) {
@@ -123,26 +125,14 @@ void IndexImpl::reclaim() {
   });
 }
 
-uint32_t IndexImpl::row_for(uint64_t id) {
-  uint32_t row;
-  if (!free_rows_.empty()) {
-    row = free_rows_.back();
-    free_rows_.pop_back();
-  } else {
-    row = static_cast<uint32_t>(row_count_.load());
-  }
-  owned_ids_[row] = id;
-  return row;
-}
-
 void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) {
   if (file_ != nullptr || ids_ == nullptr) {
     throw Error(ErrorCode::unsupported, "an index that is looked at where it lies cannot be changed");
   }
   if (vectors.size() != ids.size() * options_.dim) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("{} numbers for {} vectors, expected {} of dim {}",
-                                                         vectors.size(), ids.size(), ids.size() * options_.dim,
-                                                         options_.dim));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} numbers for {} vectors, expected {} of dim {}", vectors.size(), ids.size(),
+                            ids.size() * options_.dim, options_.dim));
   }
   check_vectors(vectors, 0);
   std::lock_guard lock(writer_);
@@ -154,32 +144,46 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
   }
   const size_t wanted = ascending ? ids.size() : last.size();
   reclaim();
-  size_t present = 0;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if ((ascending || last.at(ids[i]) == i) && find_row(ids[i])) ++present;
-  }
   // What is replaced cannot make room at once: somebody may be looking at it.
-  if (alive_ + wanted > options_.capacity || row_count_ + wanted > options_.capacity + free_rows_.size()) {
+  const size_t room = options_.capacity - row_count_ + free_rows_.size();
+  if (wanted > room) {
     throw Error(ErrorCode::exhausted,
-                fmt::format("{} vectors cannot be added to {}: capacity is {}", wanted - present, alive_.load(),
-                            options_.capacity));
+                fmt::format("{} vectors cannot be added to {}: there is room for {}, capacity is {}", wanted,
+                            alive_.load(), room, options_.capacity));
   }
   std::vector<uint32_t> rows;
+  size_t end = row_count_;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!ascending && last.at(ids[i]) != i) continue;
     remove_row(ids[i]);
-    const uint32_t row = row_for(ids[i]);
-    note_id(ids[i], row);
-    store_row(row, vectors.data() + i * options_.dim);
-    if (row >= row_count_) {
-      row_count_.store(row + 1, std::memory_order_release);
+    uint32_t row;
+    if (free_rows_.empty()) {
+      row = static_cast<uint32_t>(end++);
     } else {
-      __atomic_fetch_and(owned_gone_.data() + row / 64, ~(uint64_t{1} << (row % 64)), __ATOMIC_RELEASE);
+      row = free_rows_.back();
+      free_rows_.pop_back();
     }
-    alive_.fetch_add(1, std::memory_order_release);
+    owned_ids_[row] = ids[i];
+    store_row(row, vectors.data() + i * options_.dim);
     rows.push_back(row);
   }
-  take_in(rows, base::ThreadPool::shared(threads), nullptr);
+  note_ids(rows);
+  base::ThreadPool& pool = base::ThreadPool::shared(threads);
+  // Whoever meets a row must find its code.
+  if (graph_) encode(rows, pool);
+  publish(rows, end);
+  link(rows, pool, nullptr, nullptr);
+}
+
+// From here on searches that compare all rows find these.
+void IndexImpl::publish(std::span<const uint32_t> rows, size_t end) {
+  for (uint32_t row : rows) {
+    if (row < row_count_) {
+      __atomic_fetch_and(owned_gone_.data() + row / 64, ~(uint64_t{1} << (row % 64)), __ATOMIC_RELEASE);
+    }
+  }
+  row_count_.store(end, std::memory_order_release);
+  alive_.fetch_add(rows.size(), std::memory_order_release);
 }
 
 // Elements of another type are rounded to it; int8 and uint8 take whole numbers within their range alone.
@@ -205,7 +209,8 @@ void IndexImpl::store_row(uint32_t row, const float* vector) {
   rows_.set(row, narrow.data());
 }
 
-void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base::Progress* progress) {
+void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base::Progress* progress,
+                         const std::function<void()>& give_up) {
   std::lock_guard lock(writer_);
   rows_ = Rows(options_.type, options_.dim, bytes);
   ids_ = nullptr;
@@ -217,28 +222,51 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
   for (size_t row = 0; row < count; ++row) {
     rows_.read(row, values.data());
     check_vectors(values, row);
+    if (give_up && row % kGiveUpRows == 0) give_up();
   }
   std::vector<uint32_t> rows(count);
   std::iota(rows.begin(), rows.end(), 0u);
   row_count_.store(count, std::memory_order_release);
   alive_.store(count, std::memory_order_release);
-  take_in(rows, base::ThreadPool::shared(threads), progress);
+  link(rows, base::ThreadPool::shared(threads), progress, give_up);
 }
 
-void IndexImpl::take_in(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress) {
+size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
+  size_t row = as_view ? 0 : rows_.row_bytes() + sizeof(uint64_t);
+  const size_t padded = (options_.dim + 63) / 64 * 64;
+  if (options_.codes != CodeKind::none) row += Codes::row_bytes(options_.codes, padded) + 2 * sizeof(float);
+  if (options_.kind == IndexKind::graph) {
+    // Links of all layers, and of a batch.
+    row += options_.degree * sizeof(uint32_t) * (kLayerRatio + 1) / kLayerRatio;
+  }
+  constexpr size_t kRest = size_t{32} << 20;
+  return rows * row + kRest;
+}
+
+// Rows whose codes are there become part of the graph; where there is none yet and there are enough rows, all do.
+void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
+                     const std::function<void()>& give_up) {
   if (options_.kind == IndexKind::flat) return;
+  // Parts, so that memory of the rows can be given up between them.
+  const size_t part = give_up ? kGiveUpRows : SIZE_MAX;
   std::vector<uint32_t> all;
   if (!graph_) {
     if (alive_ < kFirstRows) return;
     for (uint32_t row = 0; row < row_count_; ++row) {
       if (!gone().contains(row)) all.push_back(row);
     }
-    make_space();
     rows = all;
+    make_space();
+    for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
+      encode(rows.subspan(first, std::min(part, rows.size() - first)), pool);
+      if (give_up) give_up();
+    }
   }
-  encode(rows, pool);
   if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
-  graph_->insert(rows, vectors_, gone(), pool, progress);
+  for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
+    graph_->insert(rows.subspan(first, std::min(part, rows.size() - first)), vectors_, gone(), pool, progress, first);
+    if (give_up) give_up();
+  }
   if (progress != nullptr) progress->end();
   graph_ready_.store(true, std::memory_order_release);
 }
@@ -440,8 +468,9 @@ void IndexImpl::rerank(const float* query, size_t k, Reader& reader, SearchResul
   float common = 0;
   float deviation = 0;
   if (codes_) {
-    deviation = kErrorDeviations * std::sqrt(reader.scorer.squared_length() *
-                                             static_cast<float>(code_error_ / static_cast<double>(space_->padded_dim())));
+    deviation =
+        kErrorDeviations * std::sqrt(reader.scorer.squared_length() *
+                                     static_cast<float>(code_error_ / static_cast<double>(space_->padded_dim())));
     if (metric == Metric::cosine) {
       const float length = std::sqrt(simd::kernels().dot_f32(query, query, options_.dim));
       if (length > 0) {

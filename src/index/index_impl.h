@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,8 +35,12 @@ class IndexImpl : public Index {
   IndexImpl(const std::filesystem::path& path, const OpenOptions& options);
 
   // rows [count] of options().type are taken as they lie, under the ids 0, 1, ... to an empty index, and must outlive
-  // it: for building from a mapped file. progress may be nullptr.
-  void add_view(std::span<const std::byte> rows, size_t threads, base::Progress* progress);
+  // it: for building from a mapped file. progress may be nullptr; give_up, where there is one, is called now and then
+  // when rows read so far are not needed for a while.
+  void add_view(std::span<const std::byte> rows, size_t threads, base::Progress* progress,
+                const std::function<void()>& give_up = nullptr);
+  // What adding so many vectors to an empty index takes, about.
+  size_t memory_for(size_t rows, bool as_view) const;
 
   void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) override;
   bool remove(uint64_t id) override;
@@ -56,14 +61,14 @@ class IndexImpl : public Index {
   bool ids_are_rows() const { return ids_are_rows_.load(std::memory_order_acquire); }
   void check_vectors(std::span<const float> vectors, size_t first_number) const;
   void check_query(std::span<const float> query, const SearchOptions& options) const;
-  // Codes of rows, whose vectors are in place; and the graph over them once there are enough.
-  void take_in(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress);
+  void publish(std::span<const uint32_t> rows, size_t end);
+  void link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
+            const std::function<void()>& give_up);
   void make_space();
   void store_row(uint32_t row, const float* vector);
   void encode(std::span<const uint32_t> rows, base::ThreadPool& pool);
-  uint32_t row_for(uint64_t id);
   bool remove_row(uint64_t id);
-  void note_id(uint64_t id, uint32_t row);
+  void note_ids(std::span<const uint32_t> rows);
   void forget_id(uint64_t id);
   std::optional<uint32_t> find_row(uint64_t id) const;
   void reclaim();

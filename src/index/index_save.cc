@@ -152,7 +152,8 @@ IndexImpl::IndexImpl(const std::filesystem::path& path, const OpenOptions& optio
   vectors_.space = &*space_;
   if (options_.codes != CodeKind::none) {
     const size_t dim = space_->padded_dim();
-    codes_.emplace(options_.codes, dim, near(file.get<std::byte>("codes", rows * Codes::row_bytes(options_.codes, dim))),
+    codes_.emplace(options_.codes, dim,
+                   near(file.get<std::byte>("codes", rows * Codes::row_bytes(options_.codes, dim))),
                    near(file.get<float>("scales", rows)));
     vectors_.codes = &*codes_;
     vectors_.lengths = near(file.get<float>("lengths", rows)).data();

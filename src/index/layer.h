@@ -60,7 +60,9 @@ class Layer {
   }
 
   // Of layers above the lowest: the node's row, and its number in the layer below.
-  uint32_t row(uint32_t node) const { return rows_ == nullptr ? node : __atomic_load_n(rows_ + node, __ATOMIC_ACQUIRE); }
+  uint32_t row(uint32_t node) const {
+    return rows_ == nullptr ? node : __atomic_load_n(rows_ + node, __ATOMIC_ACQUIRE);
+  }
   uint32_t below(uint32_t node) const { return __atomic_load_n(below_ + node, __ATOMIC_ACQUIRE); }
   bool is_lowest() const { return rows_ == nullptr; }
   void set_place(uint32_t node, uint32_t row, uint32_t below);

@@ -4,7 +4,8 @@
 
 namespace sextant::index {
 
-Readers::Lease::Lease(Readers& readers, std::unique_ptr<Reader> reader) : readers_(readers), reader_(std::move(reader)) {
+Readers::Lease::Lease(Readers& readers, std::unique_ptr<Reader> reader)
+    : readers_(readers), reader_(std::move(reader)) {
   // Had the epoch moved on between the two, the writer could have missed this reader.
   uint64_t epoch = readers_.epoch_.load();
   while (true) {

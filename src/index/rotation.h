@@ -24,7 +24,7 @@ class Rotation {
  private:
   static constexpr size_t kRounds = 4;
   size_t dim_;
-  size_t span_;                // the largest power of two not above dim_
+  size_t span_;                 // the largest power of two not above dim_
   std::vector<float> factors_;  // [kRounds, dim]: signs, over the transform's own scale where it reaches
 };
 

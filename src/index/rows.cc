@@ -10,11 +10,13 @@
 namespace sextant::index {
 namespace {
 
-// Rows that are asked for before the one that is being compared.
-constexpr size_t kRowsAhead = 3;
+// Rows that are asked for before the one that is being compared, and how much of each: the processor follows on its
+// own once it has seen where a row begins, and whole rows would fill its queue.
+constexpr size_t kRowsAhead = 4;
+constexpr size_t kBytesAhead = 128;
 
 void prefetch(const std::byte* row, size_t bytes) {
-  for (size_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(row + offset);
+  for (size_t offset = 0; offset < std::min(bytes, kBytesAhead); offset += 64) __builtin_prefetch(row + offset);
 }
 
 }  // namespace

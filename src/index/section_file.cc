@@ -77,7 +77,8 @@ SectionFile::SectionFile(const std::filesystem::path& path, uint32_t kind, uint3
     : path_(path), file_(path) {
   const std::string_view bytes = file_.text();
   if (bytes.size() < kHeadBytes || bytes.substr(0, kMagic.size()) != kMagic) fail("it is no index of Sextant");
-  if (take<uint32_t>(bytes, 8) != kind) fail(fmt::format("it is of kind {}, expected {}", take<uint32_t>(bytes, 8), kind));
+  if (take<uint32_t>(bytes, 8) != kind)
+    fail(fmt::format("it is of kind {}, expected {}", take<uint32_t>(bytes, 8), kind));
   const auto found_version = take<uint32_t>(bytes, 12);
   if (found_version != version) {
     throw Error(ErrorCode::unsupported, fmt::format("{}: version {} of the format, this build reads version {}",
@@ -129,7 +130,8 @@ std::span<const std::byte> SectionFile::get(std::string_view name) const {
 std::span<const std::byte> SectionFile::find(std::string_view name, size_t count, size_t element_bytes) const {
   const std::span<const std::byte> bytes = get(name);
   if (bytes.size() % element_bytes != 0 || bytes.size() / element_bytes != count) {
-    fail(fmt::format("section '{}' has {} bytes, expected {} elements of {}", name, bytes.size(), count, element_bytes));
+    fail(
+        fmt::format("section '{}' has {} bytes, expected {} elements of {}", name, bytes.size(), count, element_bytes));
   }
   return bytes;
 }

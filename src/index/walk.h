@@ -68,7 +68,9 @@ class WalkMemory {
 struct Allowed {
   const uint64_t* words = nullptr;  // nullptr: all
   size_t bound = 0;                 // rows from here on are not allowed
-  bool contains(uint32_t row) const { return words == nullptr || (row < bound && (words[row / 64] >> (row % 64) & 1) != 0); }
+  bool contains(uint32_t row) const {
+    return words == nullptr || (row < bound && (words[row / 64] >> (row % 64) & 1) != 0);
+  }
 };
 
 // In: where to start, distances known, in found. Out: the BREADTH nearest nodes that were found, nearest first (of

@@ -13,6 +13,7 @@ void add_all_commands(Command app, Context& context) {
   add_explain(app, context);
   add_tokenize(app, context);
   add_rerank(app, context);
+  add_ann(app, context);
   Command train = app.subcommand("train", "Train models and vocabularies");
   train.require_subcommand();
   add_train_static(train, context);

@@ -19,6 +19,8 @@ void add_analogy(Command app, Context& context);
 void add_explain(Command app, Context& context);
 void add_tokenize(Command app, Context& context);
 void add_rerank(Command app, Context& context);
+// Vectors alone, without documents; its commands hang under `ann`.
+void add_ann(Command app, Context& context);
 // Train and measure. `train` is added first; its commands hang under it.
 void add_train_static(Command train, Context& context);
 void add_train_average(Command train, Context& context);

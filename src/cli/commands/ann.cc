@@ -1,0 +1,425 @@
+// sextant ann: indexes of vectors from files, without documents: build, truth, search.
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/memory.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "cli/commands/all.h"
+#include "index/flat.h"
+#include "index/index_impl.h"
+#include "io/truth_file.h"
+#include "io/vector_file.h"
+#include "sextant/index.h"
+#include "simd/top_k.h"
+
+namespace sextant::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double cpu_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Rows that are read from a file at once.
+constexpr size_t kRowsAtOnce = 16384;
+// Breadths of --sweep.
+constexpr size_t kSweep[] = {10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 320, 448};
+
+// "512M": a number of bytes.
+size_t parse_bytes(const std::string& text, std::string_view option) {
+  size_t end = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &end);
+  } catch (const std::exception&) {
+    end = 0;
+  }
+  static constexpr std::string_view kUnits = "KMGT";
+  double factor = 1;
+  const std::string rest = text.substr(end);
+  if (rest.size() == 1 && kUnits.find(rest[0]) != std::string_view::npos) {
+    for (size_t i = 0; i <= kUnits.find(rest[0]); ++i) factor *= 1024;
+  }
+  if (end == 0 || !(number > 0) || (!rest.empty() && factor == 1) || number * factor > 1e18) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: '{}', expected a number of bytes such as 512M or 8G", option, text));
+  }
+  return static_cast<size_t>(number * factor);
+}
+
+// --filter-fraction: rows whose number is divisible by 1/F may be found; 1 where all may.
+size_t parse_fraction(double fraction) {
+  const double divisor = 1 / fraction;
+  if (!(fraction > 0 && fraction <= 1) || std::abs(divisor - std::round(divisor)) > 1e-6 * divisor) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("--filter-fraction: {}, expected 1 over a whole number, such as 0.1", fraction));
+  }
+  return static_cast<size_t>(std::round(divisor));
+}
+
+std::vector<float> read_all(io::VectorFile& file) {
+  std::vector<float> values(file.rows() * file.dim());
+  file.read(0, file.rows(), values);
+  return values;
+}
+
+ElementType element_type(io::ElementType type) {
+  switch (type) {
+    case io::ElementType::float32:
+      return ElementType::float32;
+    case io::ElementType::float16:
+      return ElementType::float16;
+    case io::ElementType::uint8:
+      return ElementType::uint8;
+    case io::ElementType::int8:
+      return ElementType::int8;
+  }
+  return ElementType::float32;
+}
+
+struct BuildOptions {
+  std::string input, metric = "l2", output, memory, codes = "automatic", kind = "graph";
+  size_t degree = 32, breadth = 150, seed = 1;
+};
+
+CodeKind parse_codes(const std::string& name) {
+  if (name == "none") return CodeKind::none;
+  if (name == "sq4") return CodeKind::sq4;
+  if (name == "sq8") return CodeKind::sq8;
+  return CodeKind::automatic;
+}
+
+void build(const BuildOptions& options, const Context& context) {
+  const auto start = Clock::now();
+  io::VectorFile file = io::VectorFile::open(options.input);
+  IndexOptions index_options;
+  index_options.dim = file.dim();
+  index_options.metric = parse_metric(options.metric);
+  index_options.type = element_type(file.type());
+  index_options.kind = options.kind == "flat" ? IndexKind::flat : IndexKind::graph;
+  index_options.codes = parse_codes(options.codes);
+  index_options.degree = options.degree;
+  index_options.build_breadth = options.breadth;
+  index_options.seed = options.seed;
+  index_options.capacity = std::max<size_t>(1, file.rows());
+  index::IndexImpl index(index_options);
+
+  const size_t memory_max = options.memory.empty() ? SIZE_MAX : parse_bytes(options.memory, "--memory");
+  const bool in_place = !file.mapped().empty();
+  const size_t needed = index.memory_for(file.rows(), in_place);
+  if (needed > memory_max) {
+    throw Error(
+        ErrorCode::exhausted,
+        fmt::format("--memory: {} bytes, building from {} rows of dim {} takes {}; fewer links (--degree) take less",
+                    memory_max, file.rows(), file.dim(), needed));
+  }
+  auto progress = context.progress();
+  if (in_place) {
+    // Pages of the file are given back as the build goes on, where memory counts.
+    const std::function<void()> give_up = [&] { file.give_up_pages(); };
+    index.add_view(file.mapped(), context.thread_count, progress.get(), options.memory.empty() ? nullptr : give_up);
+  } else {
+    // All at once: the centre of the space comes from rows here and there, and bigger batches link faster.
+    std::vector<uint64_t> ids(file.rows());
+    std::iota(ids.begin(), ids.end(), uint64_t{0});
+    if (memory_max != SIZE_MAX || file.type() != io::ElementType::float32) {
+      for (size_t first = 0; first < file.rows(); first += kRowsAtOnce) {
+        const size_t count = std::min(kRowsAtOnce, file.rows() - first);
+        std::vector<float> rows(count * file.dim());
+        file.read(first, count, rows);
+        index.add(std::span(ids).subspan(first, count), rows, context.thread_count);
+      }
+    } else {
+      index.add(ids, read_all(file), context.thread_count);
+    }
+  }
+  const double linked = seconds_since(start);
+  index.calibrate(200, context.thread_count);
+  progress.reset();
+  index.save(options.output);
+  const double built = seconds_since(start);
+  context.note("Linked {} vectors in {:.1f} s, calibrated and saved in {:.1f} s", index.size(), linked, built - linked);
+  nlohmann::ordered_json line = {{"rows", file.rows()},
+                                 {"dim", file.dim()},
+                                 {"build_s", built},
+                                 {"index_bytes", std::filesystem::file_size(options.output)},
+                                 {"row_bytes", file.rows() * file.dim() * io::size_bytes(file.type())},
+                                 {"peak_memory_bytes", base::peak_memory_bytes()}};
+  print(line.dump() + "\n");
+}
+
+void add_build(Command ann, Context& context) {
+  auto options = std::make_shared<BuildOptions>();
+  Command command = ann.subcommand("build", "Build an index of a file of vectors");
+  command.option("--input,-i", options->input, "Vectors: .fbin, .u8bin, .i8bin, .npy, .fvecs or .bvecs, plain or .zst")
+      .required();
+  command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
+  command.option("--output,-o", options->output, "The index, one file").required();
+  command.option("--kind", options->kind, "graph, or flat: exact, every vector is compared")
+      .one_of({"graph", "flat"})
+      .show_default();
+  command.option("--codes", options->codes, "What walks compare: 4 or 8 bits a component, or the vectors themselves")
+      .one_of({"automatic", "sq4", "sq8", "none"})
+      .show_default();
+  command.option("--degree", options->degree, "Links a vector").range(4, 128).show_default();
+  command.option("--breadth", options->breadth, "Candidates looked at for each vector's links")
+      .range(1, 10000)
+      .show_default();
+  command.option("--seed", options->seed, "Seed of all that is random").show_default();
+  command.option("--memory", options->memory, "Most memory to use, such as 512M or 8G");
+  add_common_options(command, context, Common::threads);
+  command.callback([options, &context] { build(*options, context); });
+}
+
+struct TruthOptions {
+  std::string input, queries, output, metric = "l2";
+  size_t k = 100;
+  double fraction = 1;
+};
+
+void check_dims(size_t input, size_t queries) {
+  if (input != queries) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("--queries: vectors of dim {}, expected those of the index, {}", queries, input));
+  }
+}
+
+void make_truth(const TruthOptions& options, const Context& context) {
+  io::VectorFile file = io::VectorFile::open(options.input);
+  io::VectorFile query_file = io::VectorFile::open(options.queries);
+  check_dims(file.dim(), query_file.dim());
+  const size_t divisor = parse_fraction(options.fraction);
+  const Metric metric = parse_metric(options.metric);
+  const std::vector<float> queries = read_all(query_file);
+  const size_t dim = file.dim();
+  const simd::Nearer nearer = higher_is_nearer(metric) ? simd::Nearer::higher : simd::Nearer::lower;
+  std::vector<simd::TopK> best(query_file.rows(), simd::TopK(options.k, nearer));
+  base::ThreadPool& pool = base::ThreadPool::shared(context.thread_count);
+  auto progress = context.progress();
+  if (progress) progress->begin("comparing", "vectors", file.rows());
+  for (size_t first = 0; first < file.rows(); first += kRowsAtOnce) {
+    const size_t count = std::min(kRowsAtOnce, file.rows() - first);
+    std::vector<float> rows(count * dim);
+    file.read(first, count, rows);
+    file.give_up_pages();
+    std::vector<uint64_t> numbers;
+    for (size_t i = 0; i < count; ++i) {
+      if ((first + i) % divisor != 0) continue;
+      std::copy_n(rows.data() + i * dim, dim, rows.data() + numbers.size() * dim);
+      numbers.push_back(first + i);
+    }
+    rows.resize(numbers.size() * dim);
+    if (numbers.empty()) continue;
+    const auto found = index::FlatIndex(rows, dim, metric).search_batch(queries, options.k, &pool);
+    for (size_t q = 0; q < found.size(); ++q) {
+      for (const simd::Scored& hit : found[q]) best[q].push(numbers[hit.id], hit.score);
+    }
+    if (progress) progress->report(first + count);
+  }
+  if (progress) progress->end();
+  std::vector<uint32_t> ids(query_file.rows() * options.k, io::TruthFile::kNoId);
+  for (size_t q = 0; q < best.size(); ++q) {
+    const std::vector<simd::Scored> hits = best[q].take();
+    for (size_t i = 0; i < hits.size(); ++i) ids[q * options.k + i] = static_cast<uint32_t>(hits[i].id);
+  }
+  io::write_truth_file(options.output, options.k, ids);
+}
+
+void add_truth(Command ann, Context& context) {
+  auto options = std::make_shared<TruthOptions>();
+  Command command = ann.subcommand("truth", "Find the nearest vectors exactly, to judge indexes by");
+  command.option("--input,-i", options->input, "Vectors, as for build").required();
+  command.option("--queries", options->queries, "Queries, likewise").required();
+  command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
+  command.option("--k", options->k, "How many for each query").range(1, 100000).show_default();
+  command.option("--filter-fraction", options->fraction, "F: only rows whose number, from 0, is divisible by 1/F")
+      .show_default();
+  command.option("--output,-o", options->output, "u32 queries, u32 k, u32 ids").required();
+  add_common_options(command, context, Common::threads);
+  command.callback([options, &context] { make_truth(*options, context); });
+}
+
+struct RunOptions {
+  std::string index, queries, truth, output;
+  size_t k = 10, breadth = 0, batch = 0;
+  double target_recall = 0.95, fraction = 1;
+  bool sweep = false, exact = false, mapped = false, verify = false;
+};
+
+// One setting, measured.
+class Run {
+ public:
+  Run(const Index& index, const RunOptions& options, const std::vector<float>& queries, size_t threads)
+      : index_(index),
+        options_(options),
+        queries_(queries),
+        pool_(base::ThreadPool::shared(threads == 0 ? 1 : threads)) {
+    const size_t divisor = parse_fraction(options.fraction);
+    if (divisor > 1) {
+      std::vector<uint64_t> words((index.size() + 63) / 64);
+      for (size_t row = 0; row < index.size(); row += divisor) words[row / 64] |= uint64_t{1} << (row % 64);
+      allowed_.emplace(std::move(words));
+    }
+    if (!options.truth.empty()) {
+      truth_.emplace(io::TruthFile::open(options.truth));
+      if (truth_->queries() != query_count() || truth_->k() < options.k) {
+        throw Error(ErrorCode::invalid_argument, fmt::format("--truth: {} lists of {}, expected {} of {} or more",
+                                                             truth_->queries(), truth_->k(), query_count(), options.k));
+      }
+    }
+  }
+
+  nlohmann::ordered_json measure(const std::string& setting, SearchOptions search) {
+    search.k = options_.k;
+    if (allowed_) search.allowed = &*allowed_;
+    const size_t dim = index_.options().dim;
+    results_.assign(query_count(), {});
+    std::vector<double> took(query_count());
+    // A batch is what is asked for at once; threads take its queries one after another.
+    const size_t batch = options_.batch > 0 ? options_.batch : query_count();
+    const double cpu_start = cpu_seconds();
+    const auto start = Clock::now();
+    for (size_t first = 0; first < query_count(); first += batch) {
+      pool_.parallel_for(std::min(batch, query_count() - first), [&](size_t item, size_t) {
+        const size_t q = first + item;
+        const auto begin = Clock::now();
+        results_[q] = index_.search(std::span(queries_).subspan(q * dim, dim), search);
+        took[q] = seconds_since(begin);
+      });
+    }
+    const double seconds = seconds_since(start);
+    const double cpu = cpu_seconds() - cpu_start;
+    nlohmann::ordered_json line = {{"setting", setting}};
+    line["recall"] = truth_ ? nlohmann::ordered_json(recall()) : nlohmann::ordered_json();
+    line["qps"] = static_cast<double>(query_count()) / seconds;
+    std::sort(took.begin(), took.end());
+    line["p50_us"] = took[took.size() / 2] * 1e6;
+    line["p99_us"] = took[std::min(took.size() - 1, took.size() * 99 / 100)] * 1e6;
+    line["plan"] = plans();
+    line["cpu_qps"] = static_cast<double>(query_count()) / cpu;
+    double expected = 0, compared = 0;
+    for (const SearchResult& result : results_) {
+      expected += result.expected_recall;
+      compared += static_cast<double>(result.compared);
+    }
+    line["expected_recall"] = expected / static_cast<double>(query_count());
+    line["compared"] = compared / static_cast<double>(query_count());
+    return line;
+  }
+
+  void write_ids() const {
+    std::vector<uint32_t> ids(query_count() * options_.k, io::TruthFile::kNoId);
+    for (size_t q = 0; q < query_count(); ++q) {
+      for (size_t i = 0; i < results_[q].hits.size(); ++i) {
+        ids[q * options_.k + i] = static_cast<uint32_t>(results_[q].hits[i].id);
+      }
+    }
+    io::write_truth_file(options_.output, options_.k, ids);
+  }
+
+ private:
+  size_t query_count() const { return queries_.size() / index_.options().dim; }
+
+  double recall() const {
+    size_t found = 0, wanted = 0;
+    for (size_t q = 0; q < query_count(); ++q) {
+      for (uint32_t id : truth_->ids(q).first(options_.k)) {
+        if (id == io::TruthFile::kNoId) continue;
+        ++wanted;
+        for (const Hit& hit : results_[q].hits) found += hit.id == id ? 1 : 0;
+      }
+    }
+    return wanted == 0 ? 1 : static_cast<double>(found) / static_cast<double>(wanted);
+  }
+
+  std::string plans() const {
+    std::string text;
+    for (SearchPlan plan : {SearchPlan::scan, SearchPlan::graph, SearchPlan::filtered_graph}) {
+      const bool used =
+          std::any_of(results_.begin(), results_.end(), [&](const SearchResult& r) { return r.plan == plan; });
+      if (used) text += fmt::format("{}{}", text.empty() ? "" : "+", name(plan));
+    }
+    return text;
+  }
+
+  const Index& index_;
+  const RunOptions& options_;
+  const std::vector<float>& queries_;
+  base::ThreadPool& pool_;
+  std::optional<AllowedIds> allowed_;
+  std::optional<io::TruthFile> truth_;
+  std::vector<SearchResult> results_;
+};
+
+void search(const RunOptions& options, const Context& context) {
+  const auto index = Index::open(options.index, {.verify = options.verify, .load = !options.mapped});
+  io::VectorFile query_file = io::VectorFile::open(options.queries);
+  check_dims(index->options().dim, query_file.dim());
+  const std::vector<float> queries = read_all(query_file);
+  if (queries.empty())
+    throw Error(ErrorCode::invalid_argument, fmt::format("--queries: {} has no rows", options.queries));
+  Run run(*index, options, queries, context.thread_count);
+  if (options.sweep) {
+    for (size_t breadth : kSweep) {
+      if (breadth < options.k) continue;
+      print(run.measure(fmt::format("breadth={}", breadth), {.breadth = breadth}).dump() + "\n");
+    }
+  } else if (options.exact) {
+    print(run.measure("exact", {.exact = true}).dump() + "\n");
+  } else if (options.breadth > 0) {
+    print(run.measure(fmt::format("breadth={}", options.breadth), {.breadth = options.breadth}).dump() + "\n");
+  } else {
+    print(run.measure(fmt::format("target_recall={}", options.target_recall), {.target_recall = options.target_recall})
+              .dump() +
+          "\n");
+  }
+  if (!options.output.empty()) run.write_ids();
+}
+
+void add_search_vectors(Command ann, Context& context) {
+  auto options = std::make_shared<RunOptions>();
+  Command command = ann.subcommand("search", "Search an index with a file of queries, and measure it");
+  command.option("--index", options->index, "What build made").required();
+  command.option("--queries", options->queries, "Queries: a file of vectors").required();
+  command.option("--k,-k", options->k, "How many for each query").range(1, 100000).show_default();
+  command.option("--truth", options->truth, "What truth made: recall is measured by it");
+  command.flag("--sweep", options->sweep, "One line for each of many breadths");
+  command.option("--target-recall", options->target_recall, "How much of the true nearest to find, on average")
+      .show_default();
+  command.option("--breadth", options->breadth, "Candidates kept while walking; 0: as --target-recall needs")
+      .show_default();
+  command.flag("--exact", options->exact, "Compare every vector");
+  command.option("--filter-fraction", options->fraction, "F: only rows whose number, from 0, is divisible by 1/F")
+      .show_default();
+  command.option("--batch", options->batch, "Queries asked at once; 0: all of them").show_default();
+  command.option("--output,-o", options->output, "The ids found last: u32 queries, u32 k, u32 ids");
+  command.flag("--mapped", options->mapped, "Leave codes and links in the file too: opens faster, searches slower");
+  command.flag("--verify", options->verify, "Compare the file's checksums first");
+  add_common_options(command, context, Common::threads);
+  command.callback([options, &context] { search(*options, context); });
+}
+
+}  // namespace
+
+void add_ann(Command app, Context& context) {
+  Command ann = app.subcommand("ann", "Index and search files of vectors");
+  ann.require_subcommand();
+  add_build(ann, context);
+  add_truth(ann, context);
+  add_search_vectors(ann, context);
+}
+
+}  // namespace sextant::cli

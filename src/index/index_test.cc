@@ -1,0 +1,373 @@
+// What holds for every kind of index, and what is the graph's own.
+#include "sextant/index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <limits>
+#include <set>
+#include <thread>
+
+#include "index/testing_vectors.h"
+#include "sextant/error.h"
+
+namespace sextant::index {
+namespace {
+
+using testing::HasSubstr;
+
+std::string message_of(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return std::string(name(error.code())) + ": " + error.what();
+  }
+  return "no error";
+}
+
+double recall(const std::vector<Hit>& hits, const std::vector<uint64_t>& truth) {
+  size_t found = 0;
+  for (const Hit& hit : hits) found += std::find(truth.begin(), truth.end(), hit.id) != truth.end() ? 1 : 0;
+  return truth.empty() ? 1 : static_cast<double>(found) / static_cast<double>(truth.size());
+}
+
+double mean_recall(const Index& index, const std::vector<float>& rows, const std::vector<float>& queries,
+                   const SearchOptions& options) {
+  const size_t dim = index.options().dim;
+  double sum = 0;
+  for (size_t q = 0; q < queries.size() / dim; ++q) {
+    const std::span<const float> query(queries.data() + q * dim, dim);
+    sum += recall(index.search(query, options).hits,
+                  slow_search(index.options().metric, rows, query, options.k, options.allowed));
+  }
+  return sum / static_cast<double>(queries.size() / dim);
+}
+
+struct Kind {
+  const char* name;
+  IndexKind kind;
+  CodeKind codes;
+  Metric metric;
+};
+
+class EveryIndex : public testing::TestWithParam<Kind> {
+ protected:
+  std::unique_ptr<Index> make(size_t dim) const {
+    return Index::create({.dim = dim,
+                          .metric = GetParam().metric,
+                          .kind = GetParam().kind,
+                          .codes = GetParam().codes,
+                          .build_breadth = 60,
+                          .capacity = 20000});
+  }
+  bool is_flat() const { return GetParam().kind == IndexKind::flat; }
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryIndex,
+                         testing::Values(Kind{"flat_cosine", IndexKind::flat, CodeKind::automatic, Metric::cosine},
+                                         Kind{"flat_l1", IndexKind::flat, CodeKind::automatic, Metric::l1},
+                                         Kind{"sq4_cosine", IndexKind::graph, CodeKind::sq4, Metric::cosine},
+                                         Kind{"sq4_l2", IndexKind::graph, CodeKind::sq4, Metric::l2},
+                                         Kind{"sq4_dot", IndexKind::graph, CodeKind::sq4, Metric::dot},
+                                         Kind{"sq8_cosine", IndexKind::graph, CodeKind::sq8, Metric::cosine},
+                                         Kind{"sq8_l2", IndexKind::graph, CodeKind::sq8, Metric::l2},
+                                         Kind{"none_cosine", IndexKind::graph, CodeKind::none, Metric::cosine},
+                                         Kind{"none_l1", IndexKind::graph, CodeKind::none, Metric::l1}),
+                         [](const auto& kind) { return kind.param.name; });
+
+TEST_P(EveryIndex, finds_nothing_when_empty_and_everything_when_asked_for_more_than_there_is) {
+  auto index = make(3);
+  const std::vector<float> query = {1, 0, 0};
+  EXPECT_TRUE(index->search(query).hits.empty());
+  index->add(numbers(1, 42), std::vector<float>{0, 1, 0});
+  EXPECT_EQ(index->search(query, {.k = 5}).hits.size(), 1u);
+  EXPECT_EQ(index->search(query, {.k = 5}).hits[0].id, 42u);
+  EXPECT_TRUE(index->search(query, {.k = 0}).hits.empty());
+  const std::vector<float> rows = clustered(1500, 3, 1);
+  index->add(numbers(1500, 100), rows);
+  std::set<uint64_t> ids;
+  for (const Hit& hit : index->search(query, {.k = 5000}).hits) ids.insert(hit.id);
+  EXPECT_EQ(ids.size(), 1501u) << "ids are unique, and all are there";
+}
+
+TEST_P(EveryIndex, agrees_with_a_slow_search_in_double) {
+  for (size_t dim : {size_t{1}, size_t{5}, size_t{64}, size_t{200}}) {
+    auto index = make(dim);
+    const std::vector<float> rows = clustered(2000, dim, 1);
+    const std::vector<float> queries = clustered(20, dim, 2);
+    index->add(numbers(2000), rows);
+    // In one dimension all cosines are 1 or -1: only the scores can be compared.
+    if (dim > 1) {
+      EXPECT_GE(mean_recall(*index, rows, queries, {.k = 10, .exact = true}), 1.0) << dim;
+    }
+    for (size_t q = 0; q < 20; ++q) {
+      const std::span<const float> query(queries.data() + q * dim, dim);
+      const SearchResult result = index->search(query, {.k = 10, .breadth = 200});
+      const std::vector<uint64_t> truth = slow_search(GetParam().metric, rows, query, 10);
+      ASSERT_EQ(result.hits.size(), 10u);
+      for (size_t i = 0; i < 10; ++i) {
+        const std::span<const float> row(rows.data() + result.hits[i].id * dim, dim);
+        const double expected = slow_score(GetParam().metric, row, query);
+        EXPECT_NEAR(result.hits[i].score, expected, 1e-5 * std::max(1.0, std::abs(expected)));
+        if (i == 0) continue;
+        const Hit& before = result.hits[i - 1];
+        const bool better = higher_is_nearer(GetParam().metric) ? before.score > result.hits[i].score
+                                                                : before.score < result.hits[i].score;
+        EXPECT_TRUE(better || (before.score == result.hits[i].score && before.id < result.hits[i].id))
+            << "best first, and of equal ones the smaller id";
+      }
+    }
+    if (dim >= 64) {
+      EXPECT_GE(mean_recall(*index, rows, queries, {.k = 10, .breadth = 200}), 0.97) << dim;
+    }
+  }
+}
+
+TEST_P(EveryIndex, takes_high_dimensions) {
+  for (size_t dim : {size_t{1536}, size_t{4096}}) {
+    auto index = make(dim);
+    const std::vector<float> rows = clustered(1100, dim, 1, 3);
+    index->add(numbers(1100), rows);
+    const std::span<const float> query(rows.data() + 700 * dim, dim);
+    const SearchResult result = index->search(query, {.k = 1, .breadth = 60});
+    ASSERT_EQ(result.hits.size(), 1u);
+    if (GetParam().metric != Metric::dot) {
+      EXPECT_EQ(result.hits[0].id, 700u) << dim;
+    }
+  }
+}
+
+TEST_P(EveryIndex, refuses_what_is_not_finite_and_adds_nothing_then) {
+  auto index = make(2);
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                    -std::numeric_limits<float>::infinity()}) {
+    const std::vector<float> rows = {1, 2, 3, 4, 5, bad};
+    EXPECT_THAT(message_of([&] { index->add(numbers(3), rows); }),
+                HasSubstr("invalid_argument: vector 2: component 1 is "));
+    EXPECT_EQ(index->size(), 0u);
+    EXPECT_THAT(message_of([&] {
+                  index->search(std::vector<float>{bad, 0});
+                }),
+                HasSubstr("component 0 of the query is "));
+  }
+  EXPECT_THAT(message_of([&] {
+                index->add(numbers(2), std::vector<float>{1, 2, 3});
+              }),
+              HasSubstr("3 numbers for 2 vectors, expected 4 of dim 2"));
+  EXPECT_THAT(message_of([&] { index->search(std::vector<float>{1}); }),
+              HasSubstr("a query of 1 components, the index has 2"));
+  EXPECT_THAT(message_of([&] {
+                index->search(std::vector<float>{1, 2}, {.target_recall = 1.5});
+              }),
+              HasSubstr("target_recall is 1.5"));
+}
+
+TEST_P(EveryIndex, orders_identical_vectors_by_id) {
+  auto index = make(8);
+  std::vector<float> rows(3000 * 8, 0.5f);
+  index->add(numbers(3000), rows);
+  const SearchResult result = index->search(std::span(rows).first(8), {.k = 20, .exact = true});
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(result.hits[i].id, i);
+  EXPECT_EQ(index->search(std::span(rows).first(8), {.k = 20, .breadth = 40}).hits.size(), 20u);
+  std::vector<float> zeros(8);
+  EXPECT_EQ(index->search(zeros, {.k = 20}).hits.size(), 20u) << "a zero vector is near to all alike";
+}
+
+TEST_P(EveryIndex, replaces_and_removes) {
+  auto index = make(16);
+  std::vector<float> rows = clustered(1600, 16, 1);
+  index->add(numbers(1600), rows);
+  const std::vector<float> query(rows.begin(), rows.begin() + 16);
+  for (uint64_t id = 0; id < 1600; id += 2) EXPECT_TRUE(index->remove(id));
+  EXPECT_FALSE(index->remove(0));
+  EXPECT_FALSE(index->remove(99999));
+  EXPECT_EQ(index->size(), 800u);
+  EXPECT_FALSE(index->contains(2));
+  EXPECT_TRUE(index->contains(3));
+  for (const Hit& hit : index->search(query, {.k = 50, .breadth = 100}).hits) EXPECT_EQ(hit.id % 2, 1u);
+  // The same id again, as another vector, and a new id.
+  std::vector<float> far(16, 30.0f);
+  index->add(std::vector<uint64_t>{3}, far);
+  index->add(std::vector<uint64_t>{777777}, far);
+  EXPECT_EQ(index->size(), 801u);
+  const std::vector<Hit> hits = index->search(far, {.k = 2, .breadth = 100}).hits;
+  if (GetParam().metric != Metric::dot) {
+    EXPECT_EQ(hits[0].id, 3u);
+    EXPECT_EQ(hits[1].id, 777777u);
+  }
+  // Of equal ids in one call the last one counts.
+  std::vector<float> two(32, -30.0f);
+  std::fill_n(two.begin(), 16, 5.0f);
+  index->add(std::vector<uint64_t>{9, 9}, two);
+  EXPECT_EQ(index->size(), 801u);
+  EXPECT_NEAR(index->search(std::span(two).subspan(16), {.k = 1, .exact = true}).hits[0].score,
+              slow_score(GetParam().metric, std::span(two).subspan(16), std::span(two).subspan(16)), 1e-2);
+}
+
+TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
+  auto index = make(32);
+  const size_t count = 6000;
+  const std::vector<float> rows = clustered(count, 32, 1);
+  const std::vector<float> queries = clustered(10, 32, 2);
+  index->add(numbers(count), rows);
+  for (size_t divisor : {2, 10, 100, 1000, 6000}) {
+    std::vector<uint64_t> ids;
+    for (size_t i = 0; i < count; i += divisor) ids.push_back(i);
+    const AllowedIds allowed = AllowedIds::of(ids);
+    for (size_t q = 0; q < 10; ++q) {
+      const std::span<const float> query(queries.data() + q * 32, 32);
+      const SearchResult result = index->search(query, {.k = 10, .target_recall = 0.95, .allowed = &allowed});
+      ASSERT_EQ(result.hits.size(), std::min<size_t>(10, ids.size())) << "1 in " << divisor;
+      for (const Hit& hit : result.hits) EXPECT_EQ(hit.id % divisor, 0u);
+      EXPECT_EQ(result.exact, result.plan == SearchPlan::scan);
+    }
+    EXPECT_GE(mean_recall(*index, rows, queries, {.k = 10, .breadth = 100, .allowed = &allowed}), 0.93)
+        << "1 in " << divisor;
+  }
+  // The rows farthest from the query: no walk towards it ever meets them.
+  const std::span<const float> query(queries.data(), 32);
+  std::vector<uint64_t> order = slow_search(index->options().metric, rows, query, count);
+  const AllowedIds far = AllowedIds::of(std::span(order).last(1500));
+  const SearchResult result = index->search(query, {.k = 10, .breadth = 50, .allowed = &far});
+  EXPECT_EQ(result.hits.size(), 10u);
+  EXPECT_GE(recall(result.hits, slow_search(index->options().metric, rows, query, 10, &far)), 0.3);
+}
+
+TEST(GraphIndex, walks_only_as_broadly_as_asked_and_finds_accordingly) {
+  auto index = Index::create({.dim = 48, .metric = Metric::cosine, .capacity = 20000});
+  const std::vector<float> rows = clustered(12000, 48, 1, 60);
+  const std::vector<float> queries = clustered(100, 48, 2, 60);
+  index->add(numbers(12000), rows);
+  const double narrow = mean_recall(*index, rows, queries, {.k = 10, .breadth = 10});
+  const double middle = mean_recall(*index, rows, queries, {.k = 10, .breadth = 40});
+  const double broad = mean_recall(*index, rows, queries, {.k = 10, .breadth = 200});
+  EXPECT_GE(narrow, 0.6);
+  EXPECT_LE(narrow, 0.97) << "a walk that narrow cannot be that good: is it a walk?";
+  EXPECT_GE(middle, 0.9);
+  EXPECT_GE(broad, 0.99);
+  EXPECT_LT(narrow, broad);
+  const SearchResult result = index->search(std::span(queries).first(48), {.k = 10, .breadth = 40});
+  EXPECT_EQ(result.plan, SearchPlan::graph);
+  EXPECT_FALSE(result.exact);
+  EXPECT_LT(result.compared, 4000u) << "of 12,000";
+}
+
+TEST(GraphIndex, keeps_its_promise_of_recall) {
+  auto index = Index::create({.dim = 48, .metric = Metric::l2, .capacity = 20000});
+  const std::vector<float> rows = clustered(10000, 48, 1, 60);
+  const std::vector<float> queries = clustered(200, 48, 2, 60);
+  index->add(numbers(10000), rows);
+  index->calibrate();
+  for (double target : {0.8, 0.9, 0.95, 0.99}) {
+    const double reached = mean_recall(*index, rows, queries, {.k = 10, .target_recall = target});
+    EXPECT_GE(reached, target - 0.03) << target;
+  }
+  const SearchResult exact = index->search(std::span(queries).first(48), {.k = 10, .target_recall = 1.0});
+  EXPECT_TRUE(exact.exact);
+  EXPECT_EQ(exact.compared, 10000u);
+}
+
+TEST(GraphIndex, is_the_same_for_any_number_of_threads) {
+  const std::vector<float> rows = clustered(5000, 32, 1);
+  const std::vector<float> query = clustered(1, 32, 2);
+  std::vector<std::vector<Hit>> results;
+  for (size_t threads : {1, 2, 3}) {
+    auto index = Index::create({.dim = 32, .capacity = 6000});
+    index->add(numbers(3000), std::span(rows).first(3000 * 32), threads);
+    index->add(numbers(2000, 3000), std::span(rows).subspan(3000 * 32), threads);
+    results.push_back(index->search(query, {.k = 100, .breadth = 100}).hits);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+// Ten times the index's size of insertions, deletions and updates.
+TEST(GraphIndex, stays_as_good_while_its_vectors_come_and_go) {
+  const size_t dim = 24, size = 2000;
+  std::vector<float> rows = clustered(size, dim, 1);
+  const std::vector<float> queries = clustered(100, dim, 2);
+  auto index = Index::create({.dim = dim, .metric = Metric::l2, .build_breadth = 80, .capacity = 4 * size});
+  index->add(numbers(size), rows);
+  const double before = mean_recall(*index, rows, queries, {.k = 10, .breadth = 40});
+  const std::vector<float> fresh = clustered(10 * size, dim, 3);
+  base::Random random(5);
+  for (size_t i = 0; i < 10 * size; ++i) {
+    const uint64_t id = random.below(size);
+    const std::span<const float> row(fresh.data() + i * dim, dim);
+    if (i % 3 == 0) {
+      EXPECT_TRUE(index->remove(id));
+    }
+    index->add(std::span(&id, 1), row);
+    std::copy(row.begin(), row.end(), rows.begin() + static_cast<ptrdiff_t>(id * dim));
+  }
+  EXPECT_EQ(index->size(), size);
+  const double after = mean_recall(*index, rows, queries, {.k = 10, .breadth = 40});
+  EXPECT_GE(after, before - 0.01) << "before: " << before;
+}
+
+TEST(GraphIndex, answers_while_another_thread_changes_it) {
+  const size_t dim = 16, size = 1500;
+  const std::vector<float> rows = clustered(2 * size, dim, 1);
+  auto index = Index::create({.dim = dim, .build_breadth = 40, .capacity = 4 * size});
+  index->add(numbers(size), std::span(rows).first(size * dim));
+  std::atomic<bool> stop = false;
+  std::atomic<size_t> searches = 0;
+  std::vector<std::thread> readers;
+  for (size_t t = 0; t < 2; ++t) {
+    readers.emplace_back([&, t] {
+      base::Random random(t);
+      while (!stop) {
+        const size_t row = random.below(2 * size);
+        const SearchResult result = index->search(std::span(rows).subspan(row * dim, dim), {.k = 5, .breadth = 20});
+        EXPECT_EQ(result.hits.size(), 5u);
+        std::set<uint64_t> ids;
+        for (const Hit& hit : result.hits) {
+          ids.insert(hit.id);
+          EXPECT_LT(hit.id, 2 * size);
+        }
+        EXPECT_EQ(ids.size(), 5u);
+        ++searches;
+      }
+    });
+  }
+  for (size_t i = 0; i < size; ++i) {
+    const uint64_t id = size + i;
+    index->add(std::span(&id, 1), std::span(rows).subspan(id * dim, dim));
+    EXPECT_TRUE(index->remove(i));
+  }
+  while (searches < 100) std::this_thread::yield();
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(index->size(), size);
+  for (const Hit& hit : index->search(std::span(rows).first(dim), {.k = 20}).hits) EXPECT_GE(hit.id, size);
+}
+
+TEST(IndexOptions, name_what_is_wrong) {
+  EXPECT_THAT(message_of([] { Index::create({.dim = 0}); }), HasSubstr("dim is 0, expected 1 to 65536"));
+  EXPECT_THAT(message_of([] { Index::create({.dim = 4, .degree = 1000}); }), HasSubstr("degree is 1000"));
+  EXPECT_THAT(message_of([] { Index::create({.dim = 4, .metric = Metric::l1, .codes = CodeKind::sq4}); }),
+              HasSubstr("expected none for metric l1"));
+  auto small = Index::create({.dim = 1, .capacity = 3});
+  const std::vector<float> four = {1, 2, 3, 4};
+  EXPECT_THAT(message_of([&] { small->add(numbers(4), four); }), HasSubstr("exhausted: 4 vectors cannot be added"));
+  EXPECT_EQ(small->size(), 0u);
+}
+
+TEST(ElementTypes, are_searched_like_the_floats_that_they_stand_for) {
+  const size_t dim = 32, count = 2000;
+  std::vector<float> rows = clustered(count, dim, 1);
+  // Whole numbers that all types hold.
+  for (float& value : rows) value = std::clamp(std::round(value * 10), 0.0f, 120.0f);
+  const std::vector<float> queries(rows.begin(), rows.begin() + 20 * dim);
+  for (ElementType type :
+       {ElementType::float32, ElementType::float16, ElementType::bfloat16, ElementType::int8, ElementType::uint8}) {
+    auto index = Index::create({.dim = dim, .metric = Metric::l2, .type = type, .capacity = 4000});
+    index->add(numbers(count), rows);
+    EXPECT_GE(mean_recall(*index, rows, queries, {.k = 10, .exact = true}), 1.0) << name(type);
+    EXPECT_GE(mean_recall(*index, rows, queries, {.k = 10, .breadth = 100}), 0.95) << name(type);
+  }
+}
+
+}  // namespace
+}  // namespace sextant::index
