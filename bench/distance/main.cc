@@ -2,10 +2,9 @@
 //
 // Kernels: one query with many rows, once with rows that stay in the second cache (256 KiB) and once with rows that
 // come from memory (96 MiB). The tiers take turns, run by run; the median of the runs counts, min and max stand beside
-// it. Search: 100,000 random unit vectors of 256 dimensions, the 10 best by dot product, one thread; what int8 finds of
-// what f32 finds stands beside its speed.
+// it. Walks: rows by number out of 200,000 of 384 dimensions. Search: 100,000 random unit vectors of 256 dimensions,
+// the 10 best by dot product, one thread; what int8 finds of what f32 finds stands beside its speed.
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,62 +18,17 @@
 #include "base/random.h"
 #include "simd/kernels.h"
 #include "simd/top_k.h"
+#include "timing.h"
 
 namespace {
 
 namespace simd = sextant::simd;
 using sextant::base::Random;
-
-struct Sizes {
-  size_t cache_bytes = 256 << 10;
-  size_t memory_bytes = 96 << 20;
-  int runs = 7;
-  double run_seconds = 0.002;  // a run repeats its work until it has taken so long
-  std::vector<size_t> dims = {64, 256, 384, 768};
-  size_t search_rows = 100000;
-  size_t search_queries = 64;
-};
-
-// Processor time of this thread: what other programs do on the machine then counts less.
-double now_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
-struct Timing {
-  double min = 0, median = 0, max = 0;  // seconds a call
-};
-
-// Times the contestants in turn.
-std::vector<Timing> time_in_turns(const Sizes& sizes, const std::vector<std::function<void()>>& contestants) {
-  std::vector<std::vector<double>> seconds(contestants.size());
-  for (int run = -1; run < sizes.runs; ++run) {  // the first warms up
-    for (size_t c = 0; c < contestants.size(); ++c) {
-      size_t calls = 0;
-      double begin = now_seconds();
-      double end = begin;
-      do {
-        contestants[c]();
-        ++calls;
-        end = now_seconds();
-      } while (end - begin < sizes.run_seconds);
-      if (run >= 0) seconds[c].push_back((end - begin) / static_cast<double>(calls));
-    }
-  }
-  std::vector<Timing> timings;
-  for (std::vector<double>& s : seconds) {
-    std::sort(s.begin(), s.end());
-    timings.push_back({s.front(), s[s.size() / 2], s.back()});
-  }
-  return timings;
-}
-
-std::vector<simd::Tier> tiers() {
-  std::vector<simd::Tier> all;
-  for (int t = 0; t <= static_cast<int>(simd::best_tier()); ++t) all.push_back(static_cast<simd::Tier>(t));
-  return all;
-}
+using sextant::bench::bench_walks;
+using sextant::bench::Sizes;
+using sextant::bench::tiers;
+using sextant::bench::time_in_turns;
+using sextant::bench::Timing;
 
 // A kernel as the table of a tier has it, over bytes that mean whatever its type says.
 struct Task {
@@ -91,7 +45,7 @@ Task task(std::string_view name, size_t bits_per_element,
           [member, bits_per_element](const simd::Kernels& k, const void* query, const void* rows, size_t count,
                                      size_t dim, void* out) {
             size_t elements = bits_per_element == 1 ? dim / 8 : dim;
-            simd::Rows<T> table{static_cast<const T*>(rows), count, elements, elements * sizeof(T)};
+            simd::Rows<T> table{static_cast<const T*>(rows), count, elements, dim * bits_per_element / 8};
             (k.*member)(static_cast<const Q*>(query), table, static_cast<Score*>(out));
           }};
 }
@@ -106,6 +60,7 @@ std::vector<Task> tasks() {
       task("cosine bf16", 16, &K::cosine_bf16_rows), task("l2 bf16", 16, &K::l2_squared_bf16_rows),
       task("dot int8", 8, &K::dot_i8_rows),          task("cosine int8", 8, &K::cosine_i8_rows),
       task("l2 int8", 8, &K::l2_squared_i8_rows),    task("hamming bits", 1, &K::hamming_rows),
+      task("dot 4 bits", 4, &K::dot_u4_rows),        task("dot 1 bit", 1, &K::dot_u1_rows),
   };
 }
 
@@ -351,6 +306,7 @@ int main(int argc, char** argv) {
              .runs = 1,
              .run_seconds = 0,
              .dims = {64},
+             .walk_rows = 300,
              .search_rows = 2000,
              .search_queries = 5};
   } else if (argc != 1) {
@@ -359,5 +315,6 @@ int main(int argc, char** argv) {
   }
   bench_kernels(sizes);
   bench_bags(sizes);
+  bench_walks(sizes);
   bench_search(sizes);
 }

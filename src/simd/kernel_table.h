@@ -101,6 +101,33 @@ struct Kernels {
   void (*dot_f32_block)(Rows<float> queries, Rows<float> rows, float* scores, size_t scores_stride);
   void (*dot_i8_block)(Rows<int8_t> queries, Rows<int8_t> rows, int32_t* scores, size_t scores_stride);
 
+  // Rows by number, for walks that jump from row to row: row i of the call starts ids[i] * stride_bytes after the
+  // table's first, and out has [count]. ids may repeat and come in any order. The caller knows the ids before the
+  // kernels do and prefetches codes itself; for rows of f32, which are long, these kernels do it.
+  // Every score has the bytes of the pair's.
+  void (*dot_f32_ids)(const float* query, const float* rows, size_t stride_bytes, size_t dim, const uint32_t* ids,
+                      size_t count, float* scores);
+  void (*l2_squared_f32_ids)(const float* query, const float* rows, size_t stride_bytes, size_t dim,
+                             const uint32_t* ids, size_t count, float* scores);
+  void (*dot_i8_ids)(const int8_t* query, const int8_t* rows, size_t stride_bytes, size_t dim, const uint32_t* ids,
+                     size_t count, int32_t* sums);
+
+  // Codes of 4 bits, 0..15: 64 dimensions lie in 32 bytes, byte j of which holds dimension j in its low and dimension
+  // 32 + j in its high half. The query has any int8 for every dimension, in the natural order.
+  // REQUIRES: dim is a multiple of 64 and at most 65536.
+  void (*dot_u4_ids)(const int8_t* query, const uint8_t* codes, size_t stride_bytes, size_t dim, const uint32_t* ids,
+                     size_t count, int32_t* sums);
+  void (*dot_u4_rows)(const int8_t* query, Rows<uint8_t> rows, int32_t* sums);  // rows.dim: dimensions
+  // Two rows of such codes with each other.
+  uint32_t (*dot_u4_pair)(const uint8_t* a, const uint8_t* b, size_t dim);
+
+  // Codes of one bit with a query of four bits a dimension, as RaBitQ has them (Gao & Long 2024, arXiv:2405.12497,
+  // section 3.3): the query is four planes of bits in the order of the codes, plane p (worth 2^p) starting p * bytes
+  // after planes. A sum is that of popcount(plane & row) << p. REQUIRES: bytes < 2^25.
+  void (*dot_u1_ids)(const uint8_t* planes, const uint8_t* codes, size_t stride_bytes, size_t bytes,
+                     const uint32_t* ids, size_t count, uint32_t* sums);
+  void (*dot_u1_rows)(const uint8_t* planes, Rows<uint8_t> rows, uint32_t* sums);  // rows.dim: bytes
+
   // Conversions round to nearest, ties to even, and give the same bytes on every tier. NaN stays NaN (made quiet, sign
   // and upper payload kept); what is too large for f16 or bf16 becomes infinite.
   void (*f32_to_f16)(const float* in, size_t count, Float16* out);
@@ -145,7 +172,7 @@ struct Kernels {
 void fill_scalar(Kernels& kernels);
 void fill_avx2(Kernels& kernels);
 void fill_avx512(Kernels& kernels);
-void fill_avx512_popcnt(Kernels& kernels);  // hamming, where AVX-512 VPOPCNTDQ is present, whatever the tier
+void fill_avx512_popcnt(Kernels& kernels);  // bits, where AVX-512 VPOPCNTDQ is present, whatever the tier
 void fill_avx512_vnni(Kernels& kernels);
 void fill_avx512_bf16(Kernels& kernels);
 

@@ -1,7 +1,7 @@
 // Kernels for AVX2 with FMA, F16C and POPCNT: 8 floats or 16 bytes a step, 16 registers.
 #include <immintrin.h>
 
-#include "simd/shapes.h"
+#include "simd/shapes_codes.h"
 
 namespace sextant::simd {
 namespace {
@@ -167,12 +167,177 @@ uint32_t hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
   return static_cast<uint32_t>(total);
 }
 
+__m256i load_32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+// g++ would else multiply first and add at the end, with more products at hand than there are registers.
+void keep_order(__m256i& a) { __asm__("" : "+x"(a)); }
+
+// Products are summed in pairs and then in 16 bits, which four blocks of 64 dimensions cannot fill: a lane gets 2 * 2
+// products of 15 * 128 from each, 30720 in all. Then they go on to 32 bits.
+struct Avx2Nibbles : NibbleShape {
+  template <size_t R>
+  static void sums(const int8_t* query, const uint8_t* const (&rows)[R], size_t dim, int32_t* out) {
+    constexpr size_t kBlocksOf16Bits = 4;
+    __m256i acc[R];
+    for (size_t r = 0; r < R; ++r) acc[r] = _mm256_setzero_si256();
+    size_t blocks = dim / kNibbleDims;
+    size_t b = 0;
+    for (; b + kBlocksOf16Bits <= blocks; b += kBlocksOf16Bits) add<R, kBlocksOf16Bits>(query, rows, b, acc);
+    if (b + 2 <= blocks) {
+      add<R, 2>(query, rows, b, acc);
+      b += 2;
+    }
+    if (b < blocks) add<R, 1>(query, rows, b, acc);
+    store_sums(acc, out);
+  }
+
+  // A lane gets 2 * 2 products of 15 * 15 from a block: it holds 36 of them.
+  static uint32_t pair(const uint8_t* a, const uint8_t* b, size_t dim) {
+    constexpr size_t kBytesOf16Bits = 32 * kNibbleBytes;
+    const __m256i low = _mm256_set1_epi8(15);
+    __m256i acc = _mm256_setzero_si256();
+    size_t bytes = dim / 2;
+    for (size_t begin = 0; begin < bytes; begin += kBytesOf16Bits) {
+      size_t end = bytes - begin < kBytesOf16Bits ? bytes : begin + kBytesOf16Bits;
+      __m256i words = _mm256_setzero_si256();
+      for (size_t i = begin; i < end; i += kNibbleBytes) {
+        __m256i x = load_32(a + i);
+        __m256i y = load_32(b + i);
+        words = _mm256_add_epi16(words, _mm256_maddubs_epi16(_mm256_and_si256(x, low), _mm256_and_si256(y, low)));
+        words = _mm256_add_epi16(words, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(x, 4), low),
+                                                             _mm256_and_si256(_mm256_srli_epi16(y, 4), low)));
+      }
+      acc = _mm256_add_epi32(acc, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
+    }
+    return static_cast<uint32_t>(Avx2Bytes::sum(acc));
+  }
+
+ private:
+  template <size_t R, size_t kBlocks>
+  static inline __attribute__((always_inline)) void add(const int8_t* query, const uint8_t* const (&rows)[R],
+                                                        size_t first, __m256i (&acc)[R]) {
+    const __m256i low = _mm256_set1_epi8(15);
+    __m256i words[R];
+    for (size_t b = 0; b < kBlocks; ++b) {
+      __m256i query_low = load_32(query + (first + b) * kNibbleDims);
+      __m256i query_high = load_32(query + (first + b) * kNibbleDims + kNibbleBytes);
+      for (size_t r = 0; r < R; ++r) {
+        __m256i codes = load_32(rows[r] + (first + b) * kNibbleBytes);
+        __m256i lower = _mm256_maddubs_epi16(_mm256_and_si256(codes, low), query_low);
+        __m256i upper = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), low), query_high);
+        words[r] = b == 0 ? lower : _mm256_add_epi16(words[r], lower);
+        words[r] = _mm256_add_epi16(words[r], upper);
+        keep_order(words[r]);
+      }
+    }
+    for (size_t r = 0; r < R; ++r) {
+      acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(words[r], _mm256_set1_epi16(1)));
+    }
+  }
+
+  static void store_sums(const __m256i (&a)[4], int32_t* out) {
+    __m256i fours = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0], a[1]), _mm256_hadd_epi32(a[2], a[3]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1)));
+  }
+  static void store_sums(const __m256i (&a)[2], int32_t* out) {
+    __m256i twos = _mm256_hadd_epi32(a[0], a[1]);
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(twos), _mm256_extracti128_si256(twos, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_hadd_epi32(four, four));
+  }
+  static void store_sums(const __m256i (&a)[1], int32_t* out) { out[0] = Avx2Bytes::sum(a[0]); }
+};
+
+// Counts by looking up half bytes, as hamming does; a plane's table holds what its bits are worth, so that all four
+// planes are added as bytes (at most 8 * 15 = 120) before the bytes are added up.
+struct Avx2Planes : BitShape {
+  template <size_t R>
+  static void sums(const uint8_t* planes, const uint8_t* const (&rows)[R], size_t bytes, uint32_t* out) {
+    __m256i acc[R];
+    for (size_t r = 0; r < R; ++r) acc[r] = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 32 <= bytes; i += 32) add<R, 32>(planes, rows, bytes, i, acc);
+    if (i + 16 <= bytes) {
+      add<R, 16>(planes, rows, bytes, i, acc);
+      i += 16;
+    }
+    if (i + 8 <= bytes) {
+      add<R, 8>(planes, rows, bytes, i, acc);
+      i += 8;
+    }
+    store_sums(acc, out);
+    for (; i < bytes; ++i) {
+      for (size_t r = 0; r < R; ++r) {
+        for (size_t p = 0; p < kPlanes; ++p) {
+          out[r] += static_cast<uint32_t>(_mm_popcnt_u32(static_cast<uint32_t>(planes[p * bytes + i] & rows[r][i])))
+                    << p;
+        }
+      }
+    }
+  }
+
+ private:
+  // Sums fit 32 bits, so that two rows share a lane of 64.
+  static __m256i both(__m256i a, __m256i b) { return _mm256_or_si256(a, _mm256_slli_epi64(b, 32)); }
+  static void store_sums(const __m256i (&a)[4], uint32_t* out) {
+    __m256i first = both(a[0], a[1]);
+    __m256i second = both(a[2], a[3]);
+    __m256i sum = _mm256_add_epi32(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
+  }
+  static __m128i halves(__m256i a) {
+    __m128i two = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    return _mm_add_epi32(two, _mm_unpackhi_epi64(two, two));
+  }
+  static void store_sums(const __m256i (&a)[2], uint32_t* out) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), halves(both(a[0], a[1])));
+  }
+  static void store_sums(const __m256i (&a)[1], uint32_t* out) {
+    out[0] = static_cast<uint32_t>(_mm_cvtsi128_si32(halves(a[0])));
+  }
+
+  template <size_t kBytes>
+  static __m256i load(const void* p) {
+    if constexpr (kBytes == 32) return load_32(p);
+    __m128i part = kBytes == 16 ? _mm_loadu_si128(static_cast<const __m128i*>(p))
+                                : _mm_loadl_epi64(static_cast<const __m128i*>(p));
+    return _mm256_zextsi128_si256(part);
+  }
+
+  template <size_t R, size_t kBytes>
+  static inline __attribute__((always_inline)) void add(const uint8_t* planes, const uint8_t* const (&rows)[R],
+                                                        size_t bytes, size_t i, __m256i (&acc)[R]) {
+    const __m256i low = _mm256_set1_epi8(15);
+    const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    __m256i worth[R];
+    for (size_t r = 0; r < R; ++r) worth[r] = _mm256_setzero_si256();
+    for (int p = 0; p < static_cast<int>(kPlanes); ++p) {
+      __m256i plane = load<kBytes>(planes + static_cast<size_t>(p) * bytes + i);
+      __m256i table = _mm256_slli_epi16(counts, p);
+      for (size_t r = 0; r < R; ++r) {
+        __m256i x = _mm256_and_si256(load<kBytes>(rows[r] + i), plane);
+        __m256i lower = _mm256_shuffle_epi8(table, _mm256_and_si256(x, low));
+        __m256i upper = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), low));
+        worth[r] = _mm256_add_epi8(worth[r], _mm256_add_epi8(lower, upper));
+        keep_order(worth[r]);
+      }
+    }
+    for (size_t r = 0; r < R; ++r) {
+      acc[r] = _mm256_add_epi64(acc[r], _mm256_sad_epu8(worth[r], _mm256_setzero_si256()));
+    }
+  }
+};
+
 }  // namespace
 
 void fill_avx2(Kernels& kernels) {
   fill<Avx2Floats, Avx2Bytes>(kernels);
   kernels.hamming = hamming;
   kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_nibbles<Avx2Nibbles>(kernels);
+  fill_planes<Avx2Planes>(kernels);
 }
 
 }  // namespace sextant::simd

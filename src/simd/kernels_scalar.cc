@@ -1,5 +1,5 @@
 // Kernels in plain C++: the tier that runs everywhere, and the slow paths that all tiers share.
-#include "simd/shapes.h"
+#include "simd/shapes_codes.h"
 
 namespace sextant::simd {
 namespace {
@@ -199,6 +199,55 @@ uint32_t hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
   return total;
 }
 
+struct ScalarNibbles : NibbleShape {
+  template <size_t R>
+  static void sums(const int8_t* query, const uint8_t* const (&rows)[R], size_t dim, int32_t* out) {
+    for (size_t r = 0; r < R; ++r) {
+      const uint8_t* row = rows[r];
+      int32_t total = 0;
+      for (size_t i = 0; i < dim; i += kNibbleDims, row += kNibbleBytes) {
+        for (size_t j = 0; j < kNibbleBytes; ++j) {
+          total += (row[j] & 15) * query[i + j] + (row[j] >> 4) * query[i + kNibbleBytes + j];
+        }
+      }
+      out[r] = total;
+    }
+  }
+  static uint32_t pair(const uint8_t* a, const uint8_t* b, size_t dim) {
+    uint32_t total = 0;
+    for (size_t j = 0; j < dim / 2; ++j) {
+      total += static_cast<uint32_t>((a[j] & 15) * (b[j] & 15) + (a[j] >> 4) * (b[j] >> 4));
+    }
+    return total;
+  }
+};
+
+struct ScalarPlanes : BitShape {
+  template <size_t R>
+  static void sums(const uint8_t* planes, const uint8_t* const (&rows)[R], size_t bytes, uint32_t* out) {
+    for (size_t r = 0; r < R; ++r) {
+      uint32_t total = 0;
+      for (size_t p = 0; p < kPlanes; ++p) total += common_bits(planes + p * bytes, rows[r], bytes) << p;
+      out[r] = total;
+    }
+  }
+
+ private:
+  static uint32_t common_bits(const uint8_t* a, const uint8_t* b, size_t bytes) {
+    uint32_t total = 0;
+    size_t i = 0;
+    for (; i + 8 <= bytes; i += 8) {
+      uint64_t x;
+      uint64_t y;
+      __builtin_memcpy(&x, a + i, 8);
+      __builtin_memcpy(&y, b + i, 8);
+      total += static_cast<uint32_t>(__builtin_popcountll(x & y));
+    }
+    for (; i < bytes; ++i) total += static_cast<uint32_t>(__builtin_popcount(static_cast<unsigned>(a[i] & b[i])));
+    return total;
+  }
+};
+
 template <class A, class B>
 float cosine_wide_of(const A* a, const B* b, size_t dim) {
   double ab = 0;
@@ -237,6 +286,8 @@ void fill_scalar(Kernels& kernels) {
   fill<ScalarFloats, ScalarBytes>(kernels);
   kernels.hamming = hamming;
   kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_nibbles<ScalarNibbles>(kernels);
+  fill_planes<ScalarPlanes>(kernels);
 }
 
 }  // namespace sextant::simd

@@ -16,20 +16,10 @@
 
 #include "base/random.h"
 #include "sextant/error.h"
-
-namespace sextant::simd {
-void fill_avx512_emulated(Kernels& kernels);
-void fill_avx512_popcnt_emulated(Kernels& kernels);
-void fill_avx512_vnni_emulated(Kernels& kernels);
-void fill_avx512_bf16_emulated(Kernels& kernels);
-}  // namespace sextant::simd
+#include "simd/kernels_test_fixture.h"
 
 namespace sextant::simd {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr size_t kPad = 70;  // more than any register or step
 
 uint32_t bits_of(float value) { return std::bit_cast<uint32_t>(value); }
 float float_of(uint32_t bits) { return std::bit_cast<float>(bits); }
@@ -46,76 +36,6 @@ float reference_f32(Float16 half) {
 float reference_f32(BFloat16 half) { return float_of(static_cast<uint32_t>(half.bits) << 16); }
 float reference_f32(float value) { return value; }
 float reference_f32(int8_t value) { return value; }
-
-// A vector of dim elements that begins `offset` elements into its memory, with poison before and after.
-template <class T>
-class Padded {
- public:
-  Padded(size_t count, size_t offset, T poison) : begin_(kPad + offset), memory_(begin_ + count + kPad, poison) {}
-  T* data() { return memory_.data() + begin_; }
-  const T* data() const { return memory_.data() + begin_; }
-  T& operator[](size_t i) { return memory_[begin_ + i]; }
-  const T& operator[](size_t i) const { return memory_[begin_ + i]; }
-  const std::vector<T>& memory() const { return memory_; }
-
- private:
-  size_t begin_;
-  std::vector<T> memory_;
-};
-
-template <class T>
-T poison();
-template <>
-float poison<float>() {
-  return kNan;
-}
-template <>
-Float16 poison<Float16>() {
-  return {0x7e00};
-}
-template <>
-BFloat16 poison<BFloat16>() {
-  return {0x7fc0};
-}
-template <>
-int8_t poison<int8_t>() {
-  return 77;
-}
-template <>
-uint8_t poison<uint8_t>() {
-  return 77;
-}
-
-template <class T>
-T random_value(base::Random& random);
-template <>
-float random_value<float>(base::Random& random) {
-  return static_cast<float>(random.normal());
-}
-template <>
-Float16 random_value<Float16>(base::Random& random) {  // finite, all exponents from denormal to 8
-  uint16_t magnitude = static_cast<uint16_t>(random.below(0x4800));
-  return {static_cast<uint16_t>(magnitude | (random.below(2) << 15))};
-}
-template <>
-BFloat16 random_value<BFloat16>(base::Random& random) {
-  return {static_cast<uint16_t>(bits_of(static_cast<float>(random.normal())) >> 16)};
-}
-template <>
-int8_t random_value<int8_t>(base::Random& random) {
-  return static_cast<int8_t>(random.below(256));
-}
-template <>
-uint8_t random_value<uint8_t>(base::Random& random) {
-  return static_cast<uint8_t>(random.below(256));
-}
-
-template <class T>
-Padded<T> random_vector(base::Random& random, size_t count, size_t offset = 0) {
-  Padded<T> vector(count, offset, poison<T>());
-  for (size_t i = 0; i < count; ++i) vector[i] = random_value<T>(random);
-  return vector;
-}
 
 // Sums in double, and the sum of magnitudes that their rounding errors are proportional to.
 struct Reference {
@@ -148,56 +68,6 @@ std::vector<size_t> lengths() {
   for (size_t i : {191, 255, 256, 257, 384, 511, 768, 1000, 1025, 4096}) all.push_back(i);
   return all;
 }
-
-// ---- The contestants.
-
-const std::vector<std::string>& contestants() {
-  static const std::vector<std::string> kNames = {
-      "scalar",
-      "avx2",
-      "avx512",
-      "avx512_vnni",
-      "avx512_bf16",
-      "amx",
-      "avx512_emulated",
-      "avx512_vnni_emulated",
-      "avx512_bf16_emulated",
-  };
-  return kNames;
-}
-
-class KernelsOf : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    const std::string& contestant = GetParam();
-    if (contestant.ends_with("_emulated")) {
-      emulated_ = kernels_for(Tier::scalar);
-      emulated_.tier = Tier::avx512;
-      fill_avx512_emulated(emulated_);
-      if (contestant != "avx512_emulated") {
-        fill_avx512_popcnt_emulated(emulated_);
-        fill_avx512_vnni_emulated(emulated_);
-        emulated_.tier = Tier::avx512_vnni;
-      }
-      if (contestant == "avx512_bf16_emulated") {
-        fill_avx512_bf16_emulated(emulated_);
-        emulated_.tier = Tier::avx512_bf16;
-      }
-      k = &emulated_;
-      return;
-    }
-    Tier tier = parse_tier(contestant);
-    if (!is_available(tier)) GTEST_SKIP() << "this machine lacks the tier " << contestant;
-    k = &kernels_for(tier);
-    EXPECT_EQ(k->tier, tier);
-  }
-
-  const Kernels* k = nullptr;
-  base::Random random{20240731};
-
- private:
-  Kernels emulated_{};
-};
 
 INSTANTIATE_TEST_SUITE_P(Tier, KernelsOf, testing::ValuesIn(contestants()),
                          [](const auto& contestant) { return contestant.param; });

@@ -111,9 +111,27 @@ struct ByteSquaredL2 : ByteSum<W> {
 
 // ---- Q vectors with R vectors, all sums in registers.
 
-template <class P, size_t Q, size_t R>
-inline __attribute__((always_inline)) void block(const typename P::A* a, size_t a_stride, const typename P::B* b,
-                                                 size_t b_stride, size_t dim, typename P::Acc (&out)[Q][R]) {
+// Rows one after another.
+template <class T>
+struct RowsInTurn {
+  const T* data;
+  size_t stride_bytes;
+  const T* operator[](size_t i) const { return row_at(data, stride_bytes, i); }
+};
+
+// Rows of a table chosen by their numbers.
+template <class T>
+struct RowsByNumber {
+  const T* data;
+  size_t stride_bytes;
+  const uint32_t* ids;
+  const T* operator[](size_t i) const { return row_at(data, stride_bytes, ids[i]); }
+};
+
+// b[r] is where row r begins.
+template <class P, size_t Q, size_t R, class RowsOf>
+inline __attribute__((always_inline)) void block_of(const typename P::A* a, size_t a_stride, const RowsOf& b,
+                                                    size_t dim, typename P::Acc (&out)[Q][R]) {
   constexpr size_t kStep = P::kLanes;
   typename P::Acc acc[P::kChains][Q][R];
   for (size_t c = 0; c < P::kChains; ++c)
@@ -128,7 +146,7 @@ inline __attribute__((always_inline)) void block(const typename P::A* a, size_t 
         if constexpr (Q > 1) P::keep_in_register(x[q]);
       }
       for (size_t r = 0; r < R; ++r) {
-        typename P::Chunk y = P::load_b(row_at(b, b_stride, r) + i + c * kStep);
+        typename P::Chunk y = P::load_b(b[r] + i + c * kStep);
         if constexpr (Q > 1) P::keep_in_register(y);
         for (size_t q = 0; q < Q; ++q) acc[c][q][r] = P::step(acc[c][q][r], x[q], y);
       }
@@ -139,7 +157,7 @@ inline __attribute__((always_inline)) void block(const typename P::A* a, size_t 
       typename P::Chunk x[Q];
       for (size_t q = 0; q < Q; ++q) x[q] = P::load_a(row_at(a, a_stride, q) + i);
       for (size_t r = 0; r < R; ++r) {
-        typename P::Chunk y = P::load_b(row_at(b, b_stride, r) + i);
+        typename P::Chunk y = P::load_b(b[r] + i);
         for (size_t q = 0; q < Q; ++q) acc[0][q][r] = P::step(acc[0][q][r], x[q], y);
       }
       i += kStep;
@@ -149,7 +167,7 @@ inline __attribute__((always_inline)) void block(const typename P::A* a, size_t 
     typename P::Chunk x[Q];
     for (size_t q = 0; q < Q; ++q) x[q] = P::load_a_part(row_at(a, a_stride, q) + i, dim - i);
     for (size_t r = 0; r < R; ++r) {
-      typename P::Chunk y = P::load_b_part(row_at(b, b_stride, r) + i, dim - i);
+      typename P::Chunk y = P::load_b_part(b[r] + i, dim - i);
       for (size_t q = 0; q < Q; ++q) acc[P::kChains - 1][q][r] = P::step(acc[P::kChains - 1][q][r], x[q], y);
     }
   }
@@ -162,6 +180,12 @@ inline __attribute__((always_inline)) void block(const typename P::A* a, size_t 
       }
     }
   }
+}
+
+template <class P, size_t Q, size_t R>
+inline __attribute__((always_inline)) void block(const typename P::A* a, size_t a_stride, const typename P::B* b,
+                                                 size_t b_stride, size_t dim, typename P::Acc (&out)[Q][R]) {
+  block_of<P, Q, R>(a, a_stride, RowsInTurn<typename P::B>{b, b_stride}, dim, out);
 }
 
 template <class P>
@@ -204,6 +228,47 @@ void one_with_rows(const typename P::A* query, Rows<typename P::B> rows, typenam
   for (; i < rows.count; ++i) {
     typename P::Acc acc[1][1];
     block<P, 1, 1>(query, 0, row_at(rows.data, rows.stride_bytes, i), 0, rows.dim, acc);
+    scores[i] = P::sum(acc[0][0]);
+    if constexpr (P::kBiased) scores[i] -= bias;
+  }
+}
+
+// How the kernels of f32 ask for rows by number: where each of the next four begins, from where the hardware follows.
+// Asking for them whole keeps the loads of this group waiting: 384 dimensions took 222 ns a row instead of 132 (rows
+// from memory, one thread of an EPYC; 159 without asking).
+inline constexpr size_t kIdsAhead = 4;
+inline constexpr size_t kBytesAhead = 128;
+
+// Where kAsksAhead is false, that is left to the caller.
+template <class P, bool kAsksAhead>
+void one_with_ids(const typename P::A* query, const typename P::B* data, size_t stride_bytes, size_t dim,
+                  const uint32_t* ids, size_t count, typename P::Out* scores) {
+  using Table = RowsByNumber<typename P::B>;
+  typename P::Out bias{};
+  if constexpr (P::kBiased) bias = P::bias(query, dim);
+  size_t row_bytes = dim * sizeof(typename P::B);
+  size_t bytes_ahead = row_bytes < kBytesAhead ? row_bytes : kBytesAhead;
+  Table table{data, stride_bytes, ids};
+  if constexpr (kAsksAhead) {
+    for (size_t r = 0; r < kIdsAhead && r < count; ++r) prefetch_rows(table[r], 0, 1, bytes_ahead);
+  }
+  size_t i = 0;
+  for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
+    if constexpr (kAsksAhead) {
+      for (size_t r = i + kIdsAhead; r < i + kIdsAhead + kRowsAtOnce && r < count; ++r) {
+        prefetch_rows(table[r], 0, 1, bytes_ahead);
+      }
+    }
+    typename P::Acc acc[1][kRowsAtOnce];
+    block_of<P, 1, kRowsAtOnce>(query, 0, Table{data, stride_bytes, ids + i}, dim, acc);
+    P::sum4(acc[0], scores + i);
+    if constexpr (P::kBiased) {
+      for (size_t r = 0; r < kRowsAtOnce; ++r) scores[i + r] -= bias;
+    }
+  }
+  for (; i < count; ++i) {
+    typename P::Acc acc[1][1];
+    block_of<P, 1, 1>(query, 0, Table{data, stride_bytes, ids + i}, dim, acc);
     scores[i] = P::sum(acc[0][0]);
     if constexpr (P::kBiased) scores[i] -= bias;
   }
@@ -578,6 +643,9 @@ void fill(Kernels& k) {
   k.dot_i8_rows = one_with_rows<II>;
   k.cosine_i8_rows = cosine_with_rows<II, II>;
   k.l2_squared_i8_rows = one_with_rows<ByteSquaredL2<W>>;
+  k.dot_f32_ids = one_with_ids<FF, true>;
+  k.l2_squared_f32_ids = one_with_ids<SquaredL2<V, float, float>, true>;
+  k.dot_i8_ids = one_with_ids<II, false>;
   k.dot_f32_block = many_with_rows<FF>;
   k.dot_i8_block = many_with_rows<II>;
   k.f32_to_f16 = convert<V, float, Float16>;

@@ -180,6 +180,15 @@ inline void _mm_mask_storeu_epi8(void* p, __mmask16 m, __m128i a) { sextant_emul
 inline __m128i _mm_add_epi32(__m128i a, __m128i b) {
   return sextant_emulation::zip<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });
 }
+inline __m128i _mm_setzero_si128() { return {}; }
+inline void _mm_storel_epi64(__m128i* p, __m128i a) { std::memcpy(static_cast<void*>(p), &a, 8); }
+inline __m128i _mm_hadd_epi32(__m128i a, __m128i b) {
+  auto add = [](int32_t x, int32_t y) {
+    return static_cast<int32_t>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
+  };
+  return {{add(a.v[0], a.v[1]), add(a.v[2], a.v[3]), add(b.v[0], b.v[1]), add(b.v[2], b.v[3])}};
+}
+inline __m128i _mm_unpackhi_epi64(__m128i a, __m128i b) { return {{a.v[2], a.v[3], b.v[2], b.v[3]}}; }
 inline __m128i _mm_shuffle_epi32(__m128i a, int order) {
   return {{a.v[order & 3], a.v[order >> 2 & 3], a.v[order >> 4 & 3], a.v[order >> 6 & 3]}};
 }
@@ -225,6 +234,25 @@ inline __m128 _mm256_castps256_ps128(__m256 a) { return sextant_emulation::load<
 inline __m128 _mm256_extractf128_ps(__m256 a, int i) { return sextant_emulation::load<__m128>(a.v + 4 * i); }
 inline __m128i _mm256_castsi256_si128(__m256i a) { return sextant_emulation::load<__m128i>(a.v); }
 inline __m128i _mm256_extracti128_si256(__m256i a, int i) { return sextant_emulation::load<__m128i>(a.v + 4 * i); }
+// Within each half of the register, as most of AVX2's shuffles.
+namespace sextant_emulation {
+inline __m256i join(__m128i low, __m128i high) {
+  __m256i r;
+  std::memcpy(r.v, low.v, sizeof(low.v));
+  std::memcpy(r.v + 4, high.v, sizeof(high.v));
+  return r;
+}
+}  // namespace sextant_emulation
+inline __m256i _mm256_hadd_epi32(__m256i a, __m256i b) {
+  return sextant_emulation::join(_mm_hadd_epi32(_mm256_castsi256_si128(a), _mm256_castsi256_si128(b)),
+                                 _mm_hadd_epi32(_mm256_extracti128_si256(a, 1), _mm256_extracti128_si256(b, 1)));
+}
+inline __m256i _mm256_unpacklo_epi64(__m256i a, __m256i b) {
+  return {{a.v[0], a.v[1], b.v[0], b.v[1], a.v[4], a.v[5], b.v[4], b.v[5]}};
+}
+inline __m256i _mm256_unpackhi_epi64(__m256i a, __m256i b) {
+  return {{a.v[2], a.v[3], b.v[2], b.v[3], a.v[6], a.v[7], b.v[6], b.v[7]}};
+}
 inline __m256 _mm256_cmp_ps(__m256 a, __m256 b, int predicate) {
   __m256i r{};
   for (int i = 0; i < 8; ++i) r.v[i] = sextant_emulation::compare(a.v[i], b.v[i], predicate) ? -1 : 0;
@@ -285,6 +313,17 @@ inline __m256 _mm512_castps512_ps256(__m512 a) { return sextant_emulation::load<
 inline __m256i _mm512_castsi512_si256(__m512i a) { return sextant_emulation::load<__m256i>(a.v); }
 inline __m256 _mm512_extractf32x8_ps(__m512 a, int i) { return sextant_emulation::load<__m256>(a.v + 8 * i); }
 inline __m256i _mm512_extracti64x4_epi64(__m512i a, int i) { return sextant_emulation::load<__m256i>(a.v + 8 * i); }
+
+// The upper half is undefined on the machine; here it shows.
+inline __m512i _mm512_castsi256_si512(__m256i a) {
+  __m512i r = _mm512_set1_epi32(0x5a5a5a5a);
+  std::memcpy(r.v, a.v, sizeof(a.v));
+  return r;
+}
+inline __m512i _mm512_inserti64x4(__m512i a, __m256i b, int i) {
+  std::memcpy(a.v + 8 * i, b.v, sizeof(b.v));
+  return a;
+}
 
 // ---- 512 bits: floats
 inline __m512 _mm512_add_ps(__m512 a, __m512 b) {
@@ -372,6 +411,16 @@ inline __m512i _mm512_slli_epi32(__m512i a, unsigned count) {
 }
 inline __m512i _mm512_srli_epi32(__m512i a, unsigned count) {
   return sextant_emulation::map<uint32_t>(a, [count](uint32_t x) { return x >> count; });
+}
+inline __m512i _mm512_srli_epi16(__m512i a, unsigned count) {
+  return sextant_emulation::map<uint16_t>(a, [count](uint16_t x) { return x >> count; });
+}
+inline __m512i _mm512_slli_epi64(__m512i a, unsigned count) {
+  return sextant_emulation::map<uint64_t>(a, [count](uint64_t x) { return x << count; });
+}
+// Wraps around, as the lanes do.
+inline __m512i _mm512_add_epi16(__m512i a, __m512i b) {
+  return sextant_emulation::zip<uint16_t>(a, b, [](uint16_t x, uint16_t y) { return x + y; });
 }
 inline __m512i _mm512_add_epi32(__m512i a, __m512i b) {
   return sextant_emulation::zip<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });

@@ -1,0 +1,146 @@
+// sextant/index.h: vectors in, ids of the nearest out.
+//
+//   auto index = sextant::Index::create({.dim = 384, .metric = sextant::Metric::cosine});
+//   index->add(ids, vectors);                                  // ids [n], vectors [n, 384]
+//   auto found = index->search(query, {.k = 10, .target_recall = 0.95});
+//   for (const auto& hit : found.hits) use(hit.id, hit.score); // best first
+//   index->save("documents.idx");
+//   auto again = sextant::Index::open("documents.idx");        // mapped; takes milliseconds
+//
+// A graph index walks from vector to vector over codes of 4 or 8 bits a component and compares the last candidates
+// with the vectors as they were given; a flat index compares them all. Scores are Metric's: cosine and dot products
+// are higher for nearer vectors, distances lower and not squared.
+// Threads: search() may be called from many threads, also while one of them adds and removes: add, remove and save wait
+// for each other. Memory: address space is reserved for IndexOptions::capacity vectors; memory is taken as they come.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sextant/metric.h"
+
+namespace sextant {
+
+// What a vector's components are stored as.
+enum class ElementType : uint32_t { float32, float16, bfloat16, int8, uint8 };
+std::string_view name(ElementType type);
+
+enum class IndexKind : uint32_t {
+  graph,  // approximate, fast, grows in place
+  flat,   // exact: every vector is compared
+};
+
+// What a graph walks over.
+enum class CodeKind : uint32_t {
+  automatic,  // sq4, or none for l1, where products of codes mean nothing
+  none,       // the vectors themselves
+  sq4,        // 4 bits a component after a random rotation
+  sq8,        // 8 bits likewise
+};
+
+struct IndexOptions {
+  size_t dim = 0;                               // components of a vector, 1 to 65,536
+  Metric metric = Metric::cosine;               //
+  ElementType type = ElementType::float32;      // what vectors are stored as; they are given and searched as floats
+  IndexKind kind = IndexKind::graph;            //
+  CodeKind codes = CodeKind::automatic;         //
+  size_t degree = 32;                           // links a vector, 4 to 128
+  size_t build_breadth = 150;                   // candidates looked at for each vector's links
+  size_t capacity = size_t{1} << 26;            // vectors that may ever be in it, below 2^31
+  uint64_t seed = 1;                            // same vectors, options and tier: same bytes, on any number of threads
+};
+
+// Ids that a search may return: a set of numbers below a bound.
+class AllowedIds {
+ public:
+  // A bit an id; id i is bit i % 64 of words[i / 64].
+  explicit AllowedIds(std::vector<uint64_t> words);
+  static AllowedIds of(std::span<const uint64_t> ids);
+  bool contains(uint64_t id) const { return id / 64 < words_.size() && (words_[id / 64] >> (id % 64) & 1) != 0; }
+  size_t count() const { return count_; }
+  std::span<const uint64_t> words() const { return words_; }
+
+ private:
+  std::vector<uint64_t> words_;
+  size_t count_ = 0;
+};
+
+struct SearchOptions {
+  size_t k = 10;
+  // How many of the true k nearest should be among those found, on average, in (0, 1]; 1 asks for an exact search.
+  double target_recall = 0.95;
+  // Candidates kept while walking, instead of those that target_recall needs; 0: as that says.
+  size_t breadth = 0;
+  bool exact = false;                   // compare every vector
+  const AllowedIds* allowed = nullptr;  // only these; all where nullptr
+};
+
+// How a search was answered.
+enum class SearchPlan : uint32_t {
+  scan,           // every vector, or every allowed one: exact
+  graph,          // a walk
+  filtered_graph  // a walk through vectors that are not allowed to those that are
+};
+std::string_view name(SearchPlan plan);
+
+struct Hit {
+  uint64_t id;
+  float score;
+  bool operator==(const Hit&) const = default;
+};
+
+struct SearchResult {
+  std::vector<Hit> hits;  // best first; of equal scores, the smaller id
+  SearchPlan plan = SearchPlan::scan;
+  bool exact = true;
+  size_t breadth = 0;        // of a walk
+  size_t compared = 0;       // vectors or codes that the query was compared with
+  double expected_recall = 1;  // as calibrated on the index's own vectors, see Index::calibrate
+};
+
+struct OpenOptions {
+  bool verify = false;  // read the whole file and compare its checksums
+  // Copy what walks look at (codes and links, not the vectors) into memory on large pages: walks get faster by a third,
+  // opening takes as long as reading it.
+  bool load = false;
+};
+
+class Index {
+ public:
+  // Throws invalid_argument naming the option.
+  static std::unique_ptr<Index> create(const IndexOptions& options);
+  // A saved index, mapped read-only: add and remove throw unsupported. Throws not_found or corrupted, naming the file
+  // and what is wrong with it.
+  static std::unique_ptr<Index> open(const std::filesystem::path& path, const OpenOptions& options = {});
+
+  virtual ~Index() = default;
+
+  // vectors [ids.size(), dim], row-major. An id that is there already gets the new vector. Nothing is added where a
+  // vector has a component that is NaN or infinite (invalid_argument, naming the vector's number) or room is missing
+  // (exhausted). threads: 0 for as many as the machine has.
+  virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads = 0) = 0;
+  // Returns whether it was there. The vectors around it are linked anew at once, and its room is used again.
+  virtual bool remove(uint64_t id) = 0;
+
+  // The k nearest to query [dim]; fewer only where fewer are there, or allowed.
+  // Throws invalid_argument for a query of another length or with a component that is NaN or infinite.
+  virtual SearchResult search(std::span<const float> query, const SearchOptions& options = {}) const = 0;
+
+  // Measures on count of the index's own vectors how broad a walk reaches which recall; target_recall follows it. Done
+  // by save() where it was not done since the index doubled.
+  virtual void calibrate(size_t count = 200, size_t threads = 0) = 0;
+
+  virtual void save(const std::filesystem::path& path) = 0;
+
+  virtual size_t size() const = 0;
+  virtual const IndexOptions& options() const = 0;
+  virtual bool contains(uint64_t id) const = 0;
+};
+
+}  // namespace sextant

@@ -1,0 +1,130 @@
+#include "index/codes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "simd/kernels.h"
+
+namespace sextant::index {
+namespace {
+
+// The spacing of 16 even levels with the least squared error for a normal variable of deviation 1 (Max 1960, table II).
+constexpr float kStep4 = 0.3352f;
+constexpr float kMiddle4 = 7.5f;
+constexpr float kLargest8 = 127;
+// sq4: components of a block, low halves of its bytes first.
+constexpr size_t kBlock = 64;
+constexpr size_t kBlockBytes = 32;
+
+}  // namespace
+
+Codes::Codes(CodeKind kind, size_t dim, size_t capacity)
+    : owned_codes_(capacity * row_bytes(kind, dim)),
+      owned_scales_(capacity),
+      codes_(owned_codes_.data()),
+      scales_(owned_scales_.data()),
+      kind_(kind),
+      dim_(dim),
+      row_bytes_(row_bytes(kind, dim)) {}
+
+Codes::Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const float> scales)
+    : codes_(codes.data()), scales_(scales.data()), kind_(kind), dim_(dim), row_bytes_(row_bytes(kind, dim)) {}
+
+float Codes::encode(size_t row, const float* values) {
+  const simd::Kernels& k = simd::kernels();
+  std::byte* code = owned_codes_.data() + row * row_bytes_;
+  const double squared = k.dot_f32(values, values, dim_);
+  double with_code = 0;     // <x, c - middle>
+  double squared_code = 0;  // |c - middle|^2
+  if (kind_ == CodeKind::sq4) {
+    const float deviation = static_cast<float>(std::sqrt(squared / static_cast<double>(dim_)));
+    const float per_step = deviation > 0 ? 1 / (deviation * kStep4) : 0;
+    auto level = [&](float value) {
+      // The middle of level c lies at c - 7.5 steps.
+      const float at = std::clamp(value * per_step + 8.0f, 0.0f, 15.0f);
+      return static_cast<uint8_t>(at);
+    };
+    float with = 0, length = 0;
+    for (size_t block = 0; block < dim_ / kBlock; ++block) {
+      const float* from = values + block * kBlock;
+      for (size_t j = 0; j < kBlockBytes; ++j) {
+        const uint8_t low = level(from[j]);
+        const uint8_t high = level(from[kBlockBytes + j]);
+        code[block * kBlockBytes + j] = static_cast<std::byte>(low | high << 4);
+        const float a = static_cast<float>(low) - kMiddle4, b = static_cast<float>(high) - kMiddle4;
+        with += from[j] * a + from[kBlockBytes + j] * b;
+        length += a * a + b * b;
+      }
+    }
+    with_code = with;
+    squared_code = length;
+  } else {
+    auto* levels = reinterpret_cast<int8_t*>(code);
+    const float largest = k.max_abs_f32(values, dim_);
+    k.f32_to_i8(values, dim_, largest > 0 ? kLargest8 / largest : 0, levels);
+    for (size_t i = 0; i < dim_; ++i) {
+      with_code += static_cast<double>(values[i]) * levels[i];
+      squared_code += static_cast<double>(levels[i]) * levels[i];
+    }
+  }
+  // <x, x> = scale * <x, c - middle>: what is coded has the product with x that x has.
+  owned_scales_[row] = with_code > 0 ? static_cast<float>(squared / with_code) : 0;
+  if (squared <= 0 || squared_code <= 0) return 0;
+  const double cosine_squared = with_code * with_code / (squared * squared_code);
+  return static_cast<float>(std::max(0.0, 1 / cosine_squared - 1));
+}
+
+void Codes::make_query(const float* values, CodedQuery& query) const {
+  const simd::Kernels& k = simd::kernels();
+  query.values.resize(dim_);
+  const float largest = k.max_abs_f32(values, dim_);
+  query.scale = largest / kLargest8;
+  k.f32_to_i8(values, dim_, largest > 0 ? kLargest8 / largest : 0, query.values.data());
+  int sum = 0;
+  for (int8_t value : query.values) sum += value;
+  query.middle = kind_ == CodeKind::sq4 ? kMiddle4 * static_cast<float>(sum) : 0;
+}
+
+void Codes::make_query(size_t row, CodedQuery& query) const {
+  query.values.resize(dim_);
+  const auto* code = reinterpret_cast<const uint8_t*>(codes_ + row * row_bytes_);
+  if (kind_ == CodeKind::sq8) {
+    std::copy_n(reinterpret_cast<const int8_t*>(code), dim_, query.values.begin());
+    query.scale = scales_[row];
+    query.middle = 0;
+    return;
+  }
+  int sum = 0;
+  for (size_t block = 0; block < dim_ / kBlock; ++block) {
+    int8_t* to = query.values.data() + block * kBlock;
+    for (size_t j = 0; j < kBlockBytes; ++j) {
+      // Twice the distance from the middle, which is a whole number.
+      to[j] = static_cast<int8_t>(2 * (code[block * kBlockBytes + j] & 15) - 15);
+      to[kBlockBytes + j] = static_cast<int8_t>(2 * (code[block * kBlockBytes + j] >> 4) - 15);
+      sum += to[j] + to[kBlockBytes + j];
+    }
+  }
+  query.scale = scales_[row] / 2;
+  query.middle = kMiddle4 * static_cast<float>(sum);
+}
+
+void Codes::products(const CodedQuery& query, const uint32_t* ids, size_t count, float* products) const {
+  constexpr size_t kGroup = 64;
+  int32_t sums[kGroup];
+  const simd::Kernels& k = simd::kernels();
+  for (size_t begin = 0; begin < count; begin += kGroup) {
+    const size_t n = std::min(kGroup, count - begin);
+    if (kind_ == CodeKind::sq4) {
+      k.dot_u4_ids(query.values.data(), reinterpret_cast<const uint8_t*>(codes_), row_bytes_, dim_, ids + begin, n,
+                   sums);
+    } else {
+      k.dot_i8_ids(query.values.data(), reinterpret_cast<const int8_t*>(codes_), row_bytes_, dim_, ids + begin, n,
+                   sums);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      products[begin + i] = scales_[ids[begin + i]] * query.scale * (static_cast<float>(sums[i]) - query.middle);
+    }
+  }
+}
+
+}  // namespace sextant::index

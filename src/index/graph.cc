@@ -1,0 +1,367 @@
+#include "index/graph.h"
+
+#include <algorithm>
+
+#include "base/progress.h"
+#include "base/random.h"
+
+namespace sextant::index {
+namespace {
+
+// A batch is at most this part of the graph, and at most so many rows.
+constexpr size_t kBatchPart = 50;
+constexpr size_t kBatchMax = 8192;
+// Rows of a batch that a thread takes at once.
+constexpr size_t kRowsAtOnce = 8;
+// Nodes near a removed one that may link to it: what a walk of this breadth meets.
+constexpr size_t kRepairBreadth = 64;
+
+bool nearer(const Candidate& a, const Candidate& b) {
+  return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
+}
+
+}  // namespace
+
+// A thread's own memory.
+struct Graph::Worker {
+  explicit Worker(const Vectors& vectors)
+      : scorer(vectors), other(vectors), all_rows(vectors.rows), row_values(vectors.rows->dim()) {}
+  Scorer scorer, other;
+  const Rows* all_rows;
+  WalkMemory memory;
+  std::vector<Candidate> found, kept;
+  std::vector<float> row_values;
+  std::vector<uint32_t> rows;
+  std::vector<float> distances;
+  size_t compared = 0;
+};
+
+Graph::Graph(const Shape& shape, size_t capacity) : shape_(shape) {
+  for (size_t l = 0; l < kLayersMax; ++l) {
+    // One in kLayerRatio, and room for chance.
+    const size_t nodes = l == 0 ? capacity : (capacity >> (4 * l)) * 2 + 1024;
+    layers_[l] = Layer(degree_of(l), std::min(nodes, capacity), l == 0);
+  }
+}
+
+Graph::Graph(const Shape& shape, std::vector<Layer> layers, uint32_t entry) : shape_(shape) {
+  for (size_t l = 0; l < layers.size(); ++l) layers_[l] = std::move(layers[l]);
+  if (!layers.empty()) set_entry(layers.size(), entry);
+}
+
+size_t Graph::level_of(uint32_t row) const {
+  uint64_t state = shape_.seed ^ (uint64_t{row} << 20);
+  uint64_t bits = base::splitmix64(state);
+  size_t level = 0;
+  while (level + 1 < kLayersMax && bits % kLayerRatio == 0) {
+    bits /= kLayerRatio;
+    ++level;
+  }
+  return level;
+}
+
+void Graph::descend(const Scorer& scorer, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
+                    size_t& compared) const {
+  const uint64_t entry = entry_.load(std::memory_order_acquire);
+  const size_t height = static_cast<size_t>(entry >> 32);
+  found.clear();
+  if (height == 0) return;
+  const auto node = static_cast<uint32_t>(entry);
+  found.push_back({scorer.distance(layers_[height - 1].row(node)), node});
+  for (size_t l = height - 1; l > 0; --l) {
+    walk(layers_[l], scorer, l == 1 ? kEntryBreadth : 1, layers_[l].size(), gone, memory, found, compared);
+    for (Candidate& candidate : found) candidate.node = layers_[l].below(candidate.node);
+  }
+}
+
+void Graph::search(const Scorer& scorer, size_t breadth, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
+                   size_t& compared) const {
+  descend(scorer, gone, memory, found, compared);
+  walk(layers_[0], scorer, breadth, layers_[0].size(), gone, memory, found, compared);
+}
+
+void Graph::insert(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
+                   base::Progress* progress) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (size_t i = 0; i < pool.thread_count(); ++i) workers.push_back(std::make_unique<Worker>(vectors));
+  for (size_t done = 0; done < rows.size();) {
+    const size_t batch =
+        std::min({rows.size() - done, kBatchMax, std::max<size_t>(1, layers_[0].size() / kBatchPart)});
+    insert_batch(rows.subspan(done, batch), vectors, gone, pool, workers);
+    done += batch;
+    if (progress != nullptr) progress->report(done);
+  }
+}
+
+void Graph::insert_batch(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
+                         std::vector<std::unique_ptr<Worker>>& workers) {
+  while (workers.size() < pool.thread_count()) workers.push_back(std::make_unique<Worker>(vectors));
+  // Each row looks for its neighbours in the graph as it is.
+  std::vector<std::vector<Place>> places(rows.size());
+  const size_t slices = (rows.size() + kRowsAtOnce - 1) / kRowsAtOnce;
+  pool.parallel_for(slices, [&](size_t slice, size_t thread) {
+    for (size_t i = slice * kRowsAtOnce; i < std::min(rows.size(), (slice + 1) * kRowsAtOnce); ++i) {
+      find_places(rows[i], level_of(rows[i]), gone, *workers[thread], places[i]);
+    }
+  });
+
+  // Nodes and their own links; nobody is led to them yet.
+  struct Back {
+    size_t layer;
+    uint32_t target;
+    Candidate source;
+  };
+  std::vector<Back> back;
+  std::vector<uint32_t> links;
+  for (std::vector<Place>& row : places) {
+    uint32_t below = row.front().row;
+    for (Place& place : row) {  // lowest layer first
+      Layer& layer = layers_[place.layer];
+      if (place.layer == 0) {
+        place.node = place.row;
+      } else {
+        std::vector<uint32_t>& free = free_nodes_[place.layer];
+        if (free.empty()) {
+          place.node = static_cast<uint32_t>(layer.size());
+        } else {
+          place.node = free.back();
+          free.pop_back();
+        }
+        layer.set_place(place.node, place.row, below);
+        node_of_row_[place.layer][place.row] = place.node;
+      }
+      below = place.node;
+      links.clear();
+      for (const Candidate& link : place.links) {
+        links.push_back(link.node);
+        back.push_back({place.layer, link.node, {link.distance, place.node}});
+      }
+      layer.set_links(place.node, links);
+      if (place.node >= layer.size()) layer.set_size(place.node + 1);
+    }
+  }
+
+  std::sort(back.begin(), back.end(), [](const Back& a, const Back& b) {
+    if (a.layer != b.layer) return a.layer < b.layer;
+    if (a.target != b.target) return a.target < b.target;
+    return nearer(a.source, b.source);
+  });
+  std::vector<size_t> groups;
+  for (size_t i = 0; i < back.size(); ++i) {
+    if (i == 0 || back[i].target != back[i - 1].target || back[i].layer != back[i - 1].layer) groups.push_back(i);
+  }
+  groups.push_back(back.size());
+  const size_t group_slices = (groups.size() - 1 + kRowsAtOnce - 1) / kRowsAtOnce;
+  pool.parallel_for(group_slices, [&](size_t slice, size_t thread) {
+    for (size_t g = slice * kRowsAtOnce; g < std::min(groups.size() - 1, (slice + 1) * kRowsAtOnce); ++g) {
+      for (size_t i = groups[g]; i < groups[g + 1]; ++i) {
+        link_back(back[i].layer, back[i].target, back[i].source, *workers[thread]);
+      }
+    }
+  });
+
+  for (const std::vector<Place>& row : places) {
+    if (row.size() > height()) set_entry(row.size(), row.back().node);
+  }
+}
+
+void Graph::find_places(uint32_t row, size_t level, Gone gone, Worker& worker, std::vector<Place>& places) const {
+  places.resize(level + 1);
+  for (size_t l = 0; l <= level; ++l) places[l] = {row, 0, l, {}};
+  const uint64_t entry = entry_.load(std::memory_order_acquire);
+  const size_t height = static_cast<size_t>(entry >> 32);
+  if (height == 0) return;
+  Scorer& scorer = worker.scorer;
+  // The vector itself, not its code: one of the two sides is exact.
+  worker.all_rows->read(row, worker.row_values.data());
+  scorer.set_new_row(worker.row_values.data());
+  std::vector<Candidate>& found = worker.found;
+  found.clear();
+  const auto node = static_cast<uint32_t>(entry);
+  found.push_back({scorer.distance(layers_[height - 1].row(node)), node});
+  for (size_t l = height; l-- > 0;) {
+    const Layer& layer = layers_[l];
+    size_t breadth = shape_.build_breadth;
+    if (l > 0) breadth = l <= level ? std::max(kEntryBreadth, breadth / 2) : l == 1 ? kEntryBreadth : 1;
+    walk(layer, scorer, breadth, layer.size(), gone, worker.memory, found, worker.compared);
+    if (l <= level) {
+      worker.kept = found;
+      std::erase_if(worker.kept, [&](const Candidate& c) { return layer.row(c.node) == row; });
+      keep_diverse(layer, worker.kept, degree_of(l), worker);
+      places[l].links = worker.kept;
+    }
+    if (l == 0) break;
+    if (found.size() > kEntryBreadth) found.resize(kEntryBreadth);
+    for (Candidate& candidate : found) candidate.node = layer.below(candidate.node);
+  }
+}
+
+// CANDIDATES, nearest first, less those that lie nearer to one that is kept than to the node they are for.
+void Graph::keep_diverse(const Layer& layer, std::vector<Candidate>& candidates, size_t degree, Worker& worker) const {
+  size_t kept = 0;
+  size_t left = candidates.size();
+  while (kept < left && kept < degree) {
+    // candidates[0..kept) are taken, [kept] is next, the others may still fall.
+    worker.other.set_row(layer.row(candidates[kept].node));
+    worker.rows.clear();
+    for (size_t i = kept + 1; i < left; ++i) worker.rows.push_back(layer.row(candidates[i].node));
+    worker.distances.resize(worker.rows.size());
+    worker.other.distances(worker.rows.data(), worker.rows.size(), worker.distances.data());
+    size_t to = kept + 1;
+    for (size_t i = kept + 1; i < left; ++i) {
+      if (worker.distances[i - kept - 1] < candidates[i].distance) continue;
+      candidates[to++] = candidates[i];
+    }
+    left = to;
+    ++kept;
+  }
+  candidates.resize(kept);
+}
+
+void Graph::link_back(size_t number, uint32_t target, Candidate source, Worker& worker) {
+  Layer& layer = layers_[number];
+  uint32_t links[kDegreeMax];
+  size_t count = layer.links(target, layer.size(), links);
+  if (std::find(links, links + count, source.node) != links + count) return;
+  const size_t degree = layer.degree();
+  if (count < degree) {
+    links[count++] = source.node;
+    return layer.set_links(target, {links, count});
+  }
+  uint32_t rows[kDegreeMax];
+  float to_target[kDegreeMax], to_source[kDegreeMax];
+  for (size_t i = 0; i < count; ++i) rows[i] = layer.row(links[i]);
+  worker.other.set_row(layer.row(target));
+  worker.other.distances(rows, count, to_target);
+  worker.other.set_row(layer.row(source.node));
+  worker.other.distances(rows, count, to_source);
+  for (size_t i = 0; i < count; ++i) {
+    if (to_target[i] <= source.distance && to_source[i] < source.distance) return;
+  }
+  size_t kept = 0;
+  size_t farthest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (to_target[i] > source.distance && to_source[i] < to_target[i]) continue;
+    links[kept] = links[i];
+    to_target[kept] = to_target[i];
+    if (to_target[kept] > to_target[farthest]) farthest = kept;
+    ++kept;
+  }
+  if (kept < degree) {
+    links[kept++] = source.node;
+  } else if (source.distance < to_target[farthest]) {
+    links[farthest] = source.node;
+  } else {
+    return;
+  }
+  layer.set_links(target, {links, kept});
+}
+
+void Graph::remove(uint32_t row, const Vectors& vectors, Gone gone) {
+  Worker worker(vectors);
+  for (size_t l = kLayersMax; l-- > 1;) {
+    auto found = node_of_row_[l].find(row);
+    if (found == node_of_row_[l].end()) continue;
+    leave_entry(l, found->second, gone);
+    remove_node(l, found->second, gone, worker);
+    free_nodes_[l].push_back(found->second);
+    node_of_row_[l].erase(found);
+  }
+  leave_entry(0, row, gone);
+  remove_node(0, row, gone, worker);
+}
+
+// Lets walks start elsewhere where they start at this node.
+void Graph::leave_entry(size_t number, uint32_t node, Gone gone) {
+  if (height() != number + 1 || entry() != node) return;
+  for (size_t l = number + 1; l-- > 0;) {
+    const Layer& layer = layers_[l];
+    uint32_t links[kDegreeMax];
+    const size_t count = l == number ? layer.links(node, layer.size(), links) : 0;
+    for (size_t i = 0; i < count; ++i) {
+      if (!gone.contains(layer.row(links[i]))) return set_entry(l + 1, links[i]);
+    }
+    if (l > 0) {
+      // Nobody is linked: any node of the layer will do, the one of the lowest row for the same bytes every time.
+      uint32_t best = kNoNode;
+      for (const auto& [row, other] : node_of_row_[l]) {
+        if (!gone.contains(row) && row < best) best = row;
+      }
+      if (best != kNoNode) return set_entry(l + 1, node_of_row_[l].at(best));
+      continue;
+    }
+    for (uint32_t row = 0; row < layer.size(); ++row) {
+      if (!gone.contains(row)) return set_entry(1, row);
+    }
+  }
+  set_entry(0, 0);
+}
+
+void Graph::remove_node(size_t number, uint32_t node, Gone gone, Worker& worker) {
+  Layer& layer = layers_[number];
+  uint32_t own[kDegreeMax];
+  const size_t own_count = layer.links(node, layer.size(), own);
+  std::vector<uint32_t> neighbours;
+  for (size_t i = 0; i < own_count; ++i) {
+    if (own[i] != node && !gone.contains(layer.row(own[i]))) neighbours.push_back(own[i]);
+  }
+  // Who links to it: mostly those it is linked to, those near them, and what a walk towards it meets.
+  std::vector<uint32_t> near = neighbours;
+  uint32_t links[kDegreeMax];
+  for (uint32_t neighbour : neighbours) {
+    const size_t count = layer.links(neighbour, layer.size(), links);
+    near.insert(near.end(), links, links + count);
+  }
+  worker.scorer.set_row(layer.row(node));
+  worker.found.clear();
+  for (uint32_t neighbour : neighbours) {
+    worker.found.push_back({worker.scorer.distance(layer.row(neighbour)), neighbour});
+  }
+  std::sort(worker.found.begin(), worker.found.end(), nearer);
+  const std::vector<Candidate> by_distance = worker.found;
+  if (!worker.found.empty()) {
+    walk(layer, worker.scorer, kRepairBreadth, layer.size(), gone, worker.memory, worker.found, worker.compared);
+  }
+  for (const Candidate& candidate : worker.found) near.push_back(candidate.node);
+  std::sort(near.begin(), near.end());
+  near.erase(std::unique(near.begin(), near.end()), near.end());
+
+  for (uint32_t other : near) {
+    if (other == node || gone.contains(layer.row(other))) continue;
+    const size_t count = layer.links(other, layer.size(), links);
+    if (std::find(links, links + count, node) == links + count) continue;
+    // Its links, and in the place of this node those that this node led to.
+    std::vector<uint32_t> others(links, links + count);
+    others.insert(others.end(), neighbours.begin(), neighbours.end());
+    std::sort(others.begin(), others.end());
+    others.erase(std::unique(others.begin(), others.end()), others.end());
+    std::erase_if(others, [&](uint32_t n) { return n == node || n == other || gone.contains(layer.row(n)); });
+    std::vector<uint32_t> rows;
+    for (uint32_t n : others) rows.push_back(layer.row(n));
+    std::vector<float> distances(rows.size());
+    worker.other.set_row(layer.row(other));
+    worker.other.distances(rows.data(), rows.size(), distances.data());
+    std::vector<Candidate> candidates;
+    for (size_t i = 0; i < others.size(); ++i) candidates.push_back({distances[i], others[i]});
+    std::sort(candidates.begin(), candidates.end(), nearer);
+    keep_diverse(layer, candidates, layer.degree(), worker);
+    std::vector<uint32_t> kept;
+    for (const Candidate& candidate : candidates) kept.push_back(candidate.node);
+    layer.set_links(other, kept);
+  }
+  // Whoever could be reached through it alone can be reached through the nearest of the others.
+  for (const Candidate& candidate : by_distance) {
+    worker.scorer.set_row(layer.row(candidate.node));
+    Candidate best{0, kNoNode};
+    for (const Candidate& other : by_distance) {
+      if (other.node == candidate.node) continue;
+      const float distance = worker.scorer.distance(layer.row(other.node));
+      if (best.node == kNoNode || nearer({distance, other.node}, best)) best = {distance, other.node};
+    }
+    if (best.node == kNoNode) continue;
+    link_back(number, best.node, {best.distance, candidate.node}, worker);
+  }
+  layer.set_links(node, {});
+}
+
+}  // namespace sextant::index

@@ -1,0 +1,60 @@
+#include "sextant/index.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "index/index_impl.h"
+#include "sextant/error.h"
+
+namespace sextant {
+
+std::string_view name(ElementType type) {
+  switch (type) {
+    case ElementType::float32:
+      return "float32";
+    case ElementType::float16:
+      return "float16";
+    case ElementType::bfloat16:
+      return "bfloat16";
+    case ElementType::int8:
+      return "int8";
+    case ElementType::uint8:
+      return "uint8";
+  }
+  return "unknown";
+}
+
+std::string_view name(SearchPlan plan) {
+  switch (plan) {
+    case SearchPlan::scan:
+      return "scan";
+    case SearchPlan::graph:
+      return "graph";
+    case SearchPlan::filtered_graph:
+      return "filtered_graph";
+  }
+  return "unknown";
+}
+
+AllowedIds::AllowedIds(std::vector<uint64_t> words) : words_(std::move(words)) {
+  for (uint64_t word : words_) count_ += static_cast<size_t>(std::popcount(word));
+}
+
+AllowedIds AllowedIds::of(std::span<const uint64_t> ids) {
+  std::vector<uint64_t> words;
+  for (uint64_t id : ids) {
+    if (id / 64 >= words.size()) words.resize(id / 64 + 1);
+    words[id / 64] |= uint64_t{1} << (id % 64);
+  }
+  return AllowedIds(std::move(words));
+}
+
+std::unique_ptr<Index> Index::create(const IndexOptions& options) {
+  return std::make_unique<index::IndexImpl>(options);
+}
+
+std::unique_ptr<Index> Index::open(const std::filesystem::path& path, const OpenOptions& options) {
+  return std::make_unique<index::IndexImpl>(path, options);
+}
+
+}  // namespace sextant

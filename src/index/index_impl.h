@@ -1,0 +1,112 @@
+// index/index_impl.h: the index behind sextant/index.h: rows, their codes, a graph over them, and which row has which
+// id.
+//
+// Below kFirstRows rows there is no graph: they are all compared, and give the centre of the space once there are
+// enough. A row that is removed is marked at once and its room is used again when no search can still look at it.
+// Threads: as sextant/index.h says; one mutex is held by whoever changes something, searches take none.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/growing_array.h"
+#include "base/threads.h"
+#include "index/calibration.h"
+#include "index/graph.h"
+#include "index/readers.h"
+#include "index/section_file.h"
+#include "sextant/index.h"
+
+namespace sextant::index {
+
+// From so many rows on there is a graph.
+inline constexpr size_t kFirstRows = 1024;
+
+class IndexImpl : public Index {
+ public:
+  explicit IndexImpl(const IndexOptions& options);
+  // Maps a saved index.
+  IndexImpl(const std::filesystem::path& path, const OpenOptions& options);
+
+  // rows [count] of options().type are taken as they lie, under the ids 0, 1, ... to an empty index, and must outlive
+  // it: for building from a mapped file. progress may be nullptr.
+  void add_view(std::span<const std::byte> rows, size_t threads, base::Progress* progress);
+
+  void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) override;
+  bool remove(uint64_t id) override;
+  SearchResult search(std::span<const float> query, const SearchOptions& options) const override;
+  void calibrate(size_t count, size_t threads) override;
+  void save(const std::filesystem::path& path) override;
+  size_t size() const override { return alive_.load(std::memory_order_acquire); }
+  const IndexOptions& options() const override { return options_; }
+  bool contains(uint64_t id) const override;
+
+  std::shared_ptr<const Calibration> calibration() const;
+
+ private:
+  bool has_graph() const { return graph_ready_.load(std::memory_order_acquire); }
+  Gone gone() const;
+  uint64_t id_of(uint32_t row) const { return ids_ == nullptr ? row : ids_[row]; }
+  // For searches, which take no lock.
+  bool ids_are_rows() const { return ids_are_rows_.load(std::memory_order_acquire); }
+  void check_vectors(std::span<const float> vectors, size_t first_number) const;
+  void check_query(std::span<const float> query, const SearchOptions& options) const;
+  // Codes of rows, whose vectors are in place; and the graph over them once there are enough.
+  void take_in(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress);
+  void make_space();
+  void store_row(uint32_t row, const float* vector);
+  void encode(std::span<const uint32_t> rows, base::ThreadPool& pool);
+  uint32_t row_for(uint64_t id);
+  bool remove_row(uint64_t id);
+  void note_id(uint64_t id, uint32_t row);
+  void forget_id(uint64_t id);
+  std::optional<uint32_t> find_row(uint64_t id) const;
+  void reclaim();
+
+  SearchResult scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
+  // Nothing where the walk did not find k rows. EXCEPT is looked past.
+  std::optional<SearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth,
+                                       const AllowedIds* allowed, uint32_t except = kNoNode) const;
+  // The k best of candidates by the vectors themselves, as far as the codes' errors make it necessary.
+  void rerank(const float* query, size_t k, Reader& reader, SearchResult& result) const;
+  void write_sections(SectionFileWriter& file) const;
+
+  IndexOptions options_;
+  std::unique_ptr<SectionFile> file_;  // what the views below look at, where it is mapped
+  std::vector<base::GrowingArray<std::byte>> loaded_;
+
+  Rows rows_;
+  std::optional<Space> space_;
+  std::optional<Codes> codes_;
+  base::GrowingArray<float> owned_lengths_;
+  base::GrowingArray<uint64_t> owned_ids_, owned_gone_;
+  const uint64_t* ids_ = nullptr;  // nullptr: a row's id is its number
+  const uint64_t* gone_ = nullptr;
+  std::optional<Graph> graph_;
+  Vectors vectors_;
+  double code_error_ = 0;  // squared length of what codes leave out, relative to the rows'
+  std::atomic<bool> graph_ready_ = false;
+  std::atomic<size_t> row_count_ = 0;  // rows that were ever used
+  std::atomic<size_t> alive_ = 0;
+  std::atomic<bool> any_gone_ = false;
+  mutable std::mutex calibration_mutex_;
+  std::shared_ptr<const Calibration> calibration_ = std::make_shared<const Calibration>();
+
+  mutable std::mutex writer_;
+  mutable Readers readers_;
+  std::atomic<bool> ids_are_rows_ = true;
+  std::unordered_map<uint64_t, uint32_t> row_of_id_;  // where they are not
+  struct Retired {
+    uint32_t row;
+    uint64_t mark;
+  };
+  std::vector<Retired> retired_;
+  std::vector<uint32_t> free_rows_;
+};
+
+}  // namespace sextant::index

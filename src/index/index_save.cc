@@ -1,0 +1,190 @@
+// IndexImpl, to and from files.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "index/index_impl.h"
+#include "sextant/error.h"
+
+namespace sextant::index {
+namespace {
+
+constexpr uint32_t kFileKind = 1;
+constexpr uint32_t kVersion = 1;
+constexpr size_t kSectionsMax = 40;
+
+// What is not an array. Of plain numbers, so that it is the same bytes everywhere.
+struct Head {
+  uint64_t dim, degree, build_breadth, seed, rows, alive, height, entry, measured_rows, points;
+  uint32_t metric, type, kind, codes, ids_are_rows, any_gone, has_graph, longest_bits;
+  double code_error;
+};
+static_assert(sizeof(Head) == 10 * 8 + 8 * 4 + 8);
+
+std::string layer_name(size_t number, std::string_view what) { return fmt::format("layer{}.{}", number, what); }
+
+}  // namespace
+
+void IndexImpl::write_sections(SectionFileWriter& file) const {
+  const size_t rows = row_count_;
+  Head head{};
+  head.dim = options_.dim;
+  head.degree = options_.degree;
+  head.build_breadth = options_.build_breadth;
+  head.seed = options_.seed;
+  head.rows = rows;
+  head.alive = alive_;
+  head.metric = static_cast<uint32_t>(options_.metric);
+  head.type = static_cast<uint32_t>(options_.type);
+  head.kind = static_cast<uint32_t>(options_.kind);
+  head.codes = static_cast<uint32_t>(options_.codes);
+  head.ids_are_rows = ids_are_rows_ ? 1 : 0;
+  head.any_gone = any_gone_ ? 1 : 0;
+  head.has_graph = graph_ ? 1 : 0;
+  head.code_error = code_error_;
+  const std::shared_ptr<const Calibration> measured = calibration();
+  head.measured_rows = measured->rows();
+  head.points = measured->points().size();
+  if (graph_) {
+    head.height = graph_->height();
+    head.entry = graph_->entry();
+    const float longest = space_->longest();
+    std::memcpy(&head.longest_bits, &longest, sizeof(longest));
+  }
+  file.add("head", std::span<const Head>(&head, 1));
+  file.add("calibration", std::span(measured->points()));
+  if (any_gone_) file.add("gone", std::span(gone_, (rows + 63) / 64));
+  if (!ids_are_rows_) file.add("ids", std::span(ids_, rows));
+  if (graph_) {
+    file.add("centre", space_->centre());
+    // The layers above first: walks start there.
+    for (size_t l = graph_->height(); l-- > 0;) {
+      const Layer& layer = graph_->layer(l);
+      if (l > 0) {
+        file.add(layer_name(l, "rows"), layer.all_rows());
+        file.add(layer_name(l, "below"), layer.all_below());
+      }
+      file.add(layer_name(l, "links"), layer.all_links());
+    }
+    if (codes_) {
+      file.add("scales", codes_->scales(rows));
+      file.add("lengths", std::span(vectors_.lengths, rows));
+      file.add("codes", codes_->codes(rows));
+    }
+  }
+  file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()));
+}
+
+void IndexImpl::save(const std::filesystem::path& path) {
+  if (calibration()->rows() * 2 < size()) calibrate(200, 0);
+  std::lock_guard lock(writer_);
+  SectionFileWriter file(path, kFileKind, kVersion, kSectionsMax);
+  write_sections(file);
+  file.commit();
+}
+
+IndexImpl::IndexImpl(const std::filesystem::path& path, const OpenOptions& options)
+    : file_(std::make_unique<SectionFile>(path, kFileKind, kVersion)) {
+  if (options.verify) file_->verify();
+  const SectionFile& file = *file_;
+  const Head head = file.get<Head>("head", 1)[0];
+  auto expect = [&](bool good, std::string_view what, uint64_t found) {
+    if (!good) file.fail(fmt::format("{} is {}", what, found));
+  };
+  expect(head.dim >= 1 && head.dim <= 65536, "dim", head.dim);
+  expect(head.rows < (uint64_t{1} << 31), "the number of rows", head.rows);
+  expect(head.alive <= head.rows, "the number of vectors", head.alive);
+  expect(head.degree >= 4 && head.degree <= kDegreeMax, "degree", head.degree);
+  expect(head.metric <= static_cast<uint32_t>(Metric::l1), "metric", head.metric);
+  expect(head.type <= static_cast<uint32_t>(ElementType::uint8), "element type", head.type);
+  expect(head.kind <= static_cast<uint32_t>(IndexKind::flat), "kind", head.kind);
+  expect(head.codes >= static_cast<uint32_t>(CodeKind::none) && head.codes <= static_cast<uint32_t>(CodeKind::sq8),
+         "the kind of codes", head.codes);
+  expect(head.points <= 1024, "the number of measured points", head.points);
+  expect(head.has_graph == 0 || (head.height >= 1 && head.height <= kLayersMax), "the number of layers", head.height);
+  options_.dim = head.dim;
+  options_.metric = static_cast<Metric>(head.metric);
+  options_.type = static_cast<ElementType>(head.type);
+  options_.kind = static_cast<IndexKind>(head.kind);
+  options_.codes = static_cast<CodeKind>(head.codes);
+  options_.degree = head.degree;
+  options_.build_breadth = head.build_breadth;
+  options_.seed = head.seed;
+  options_.capacity = head.rows;
+
+  // What walks look at, where it lies or in memory.
+  auto near = [&]<class T>(std::span<const T> mapped) -> std::span<const T> {
+    if (!options.load || mapped.empty()) return mapped;
+    base::GrowingArray<std::byte>& copy = loaded_.emplace_back(mapped.size_bytes());
+    std::memcpy(copy.data(), mapped.data(), mapped.size_bytes());
+    return {reinterpret_cast<const T*>(copy.data()), mapped.size()};
+  };
+  const size_t rows = head.rows;
+  const size_t row_bytes = options_.dim * element_bytes(options_.type);
+  rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", rows * row_bytes));
+  vectors_.rows = &rows_;
+  if (head.ids_are_rows == 0) ids_ = file.get<uint64_t>("ids", rows).data();
+  ids_are_rows_ = head.ids_are_rows != 0;
+  if (head.any_gone != 0) {
+    gone_ = file.get<uint64_t>("gone", (rows + 63) / 64).data();
+    any_gone_ = true;
+  }
+  const auto points = file.get<Calibration::Point>("calibration", head.points);
+  for (const Calibration::Point& point : points) {
+    if (point.k == 0 || point.breadth == 0 || !(point.recall >= 0 && point.recall <= 1)) {
+      file.fail("a point of its calibration is out of range");
+    }
+  }
+  calibration_ = std::make_shared<const Calibration>(std::vector(points.begin(), points.end()), head.measured_rows);
+  row_count_ = rows;
+  alive_ = head.alive;
+  if (head.has_graph == 0) return;
+
+  float longest;
+  std::memcpy(&longest, &head.longest_bits, sizeof(longest));
+  const auto centre = file.get<float>("centre", options_.dim);
+  if (first_not_finite(centre.data(), centre.size()) < centre.size() || !std::isfinite(longest)) {
+    file.fail("its centre is not finite");
+  }
+  space_.emplace(options_.metric, options_.dim, std::vector(centre.begin(), centre.end()), longest, options_.seed);
+  vectors_.space = &*space_;
+  if (options_.codes != CodeKind::none) {
+    const size_t dim = space_->padded_dim();
+    codes_.emplace(options_.codes, dim, near(file.get<std::byte>("codes", rows * Codes::row_bytes(options_.codes, dim))),
+                   near(file.get<float>("scales", rows)));
+    vectors_.codes = &*codes_;
+    vectors_.lengths = near(file.get<float>("lengths", rows)).data();
+    code_error_ = std::isfinite(head.code_error) && head.code_error >= 0 ? head.code_error : 0;
+  }
+  std::vector<Layer> layers;
+  size_t below_size = 0;
+  for (size_t l = 0; l < head.height; ++l) {
+    const size_t degree = l == 0 ? options_.degree : std::max<size_t>(4, options_.degree / 2);
+    const std::span<const std::byte> bytes = file.get(layer_name(l, "links"));
+    const size_t size = bytes.size() / (degree * sizeof(uint32_t));
+    if (bytes.size() % (degree * sizeof(uint32_t)) != 0 || size == 0 || (l == 0 && size != rows)) {
+      file.fail(fmt::format("layer {} has {} bytes of links for {} rows", l, bytes.size(), rows));
+    }
+    std::span<const uint32_t> row_numbers, below;
+    if (l > 0) {
+      row_numbers = file.get<uint32_t>(layer_name(l, "rows"), size);
+      below = file.get<uint32_t>(layer_name(l, "below"), size);
+      for (size_t i = 0; i < size; ++i) {
+        if (row_numbers[i] >= rows || below[i] >= below_size) {
+          file.fail(fmt::format("node {} of layer {} leads out of the index", i, l));
+        }
+      }
+    }
+    layers.emplace_back(degree, near(file.get<uint32_t>(layer_name(l, "links"), size * degree)), near(row_numbers),
+                        near(below));
+    below_size = size;
+  }
+  if (head.entry >= below_size) file.fail(fmt::format("its entry {} lies out of the index", head.entry));
+  graph_.emplace(Graph::Shape{options_.degree, options_.build_breadth, options_.seed}, std::move(layers),
+                 static_cast<uint32_t>(head.entry));
+  graph_ready_ = true;
+}
+
+}  // namespace sextant::index

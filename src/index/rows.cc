@@ -1,0 +1,121 @@
+#include "index/rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "simd/kernels.h"
+
+namespace sextant::index {
+namespace {
+
+// Rows that are asked for before the one that is being compared.
+constexpr size_t kRowsAhead = 3;
+
+void prefetch(const std::byte* row, size_t bytes) {
+  for (size_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(row + offset);
+}
+
+}  // namespace
+
+size_t element_bytes(ElementType type) {
+  switch (type) {
+    case ElementType::float32:
+      return 4;
+    case ElementType::float16:
+    case ElementType::bfloat16:
+      return 2;
+    case ElementType::int8:
+    case ElementType::uint8:
+      return 1;
+  }
+  return 0;
+}
+
+void widen(ElementType type, const void* elements, size_t count, float* out) {
+  const simd::Kernels& k = simd::kernels();
+  switch (type) {
+    case ElementType::float32:
+      std::memcpy(out, elements, count * sizeof(float));
+      return;
+    case ElementType::float16:
+      return k.f16_to_f32(static_cast<const simd::Float16*>(elements), count, out);
+    case ElementType::bfloat16:
+      return k.bf16_to_f32(static_cast<const simd::BFloat16*>(elements), count, out);
+    case ElementType::int8:
+      return k.i8_to_f32(static_cast<const int8_t*>(elements), count, 1.0f, out);
+    case ElementType::uint8: {
+      const auto* bytes = static_cast<const uint8_t*>(elements);
+      for (size_t i = 0; i < count; ++i) out[i] = static_cast<float>(bytes[i]);
+      return;
+    }
+  }
+}
+
+size_t first_not_finite(const float* values, size_t count) {
+  // A sum of zeros unless some value is not finite: checked a block at a time, as compilers do well.
+  constexpr size_t kBlock = 64;
+  for (size_t begin = 0; begin < count; begin += kBlock) {
+    const size_t end = std::min(count, begin + kBlock);
+    float zero = 0;
+    for (size_t i = begin; i < end; ++i) zero += values[i] * 0.0f;
+    if (zero == 0) continue;
+    for (size_t i = begin; i < end; ++i) {
+      if (!std::isfinite(values[i])) return i;
+    }
+  }
+  return count;
+}
+
+Rows::Rows(ElementType type, size_t dim, size_t capacity)
+    : owned_(capacity * dim * element_bytes(type)),
+      data_(owned_.data()),
+      type_(type),
+      dim_(dim),
+      row_bytes_(dim * element_bytes(type)),
+      capacity_(capacity) {}
+
+Rows::Rows(ElementType type, size_t dim, std::span<const std::byte> bytes)
+    : data_(bytes.data()),
+      type_(type),
+      dim_(dim),
+      row_bytes_(dim * element_bytes(type)),
+      capacity_(bytes.size() / row_bytes_) {}
+
+void Rows::set(size_t row, const void* elements) {
+  std::memcpy(owned_.data() + row * row_bytes_, elements, row_bytes_);
+}
+
+void Rows::read(size_t row, float* out) const { widen(type_, at(row), dim_, out); }
+
+void Rows::score(Metric metric, const float* query, const uint32_t* ids, size_t count, float* scores) const {
+  const simd::Kernels& k = simd::kernels();
+  std::vector<float> widened(type_ == ElementType::float32 ? 0 : dim_);
+  for (size_t i = 0; i < std::min(count, kRowsAhead); ++i) prefetch(at(ids[i]), row_bytes_);
+  for (size_t i = 0; i < count; ++i) {
+    if (i + kRowsAhead < count) prefetch(at(ids[i + kRowsAhead]), row_bytes_);
+    const std::byte* row = at(ids[i]);
+    const float* values = reinterpret_cast<const float*>(row);
+    if (!widened.empty()) {
+      widen(type_, row, dim_, widened.data());
+      values = widened.data();
+    }
+    switch (metric) {
+      case Metric::cosine:
+        scores[i] = k.cosine_f32(query, values, dim_);
+        break;
+      case Metric::dot:
+        scores[i] = k.dot_f32(query, values, dim_);
+        break;
+      case Metric::l2:
+        scores[i] = std::sqrt(k.l2_squared_f32(query, values, dim_));
+        break;
+      case Metric::l1:
+        scores[i] = k.l1_f32(query, values, dim_);
+        break;
+    }
+  }
+}
+
+}  // namespace sextant::index

@@ -1,0 +1,57 @@
+// index/rows.h: the vectors of an index as they were given: appended one by one, or looked at where they lie.
+//
+// Rows have dim elements of one type and lie one after another. They are the truth that a search's last candidates are
+// compared with.
+// Threads: one appends; others may read the rows that they were told of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/growing_array.h"
+#include "sextant/index.h"
+
+namespace sextant::index {
+
+size_t element_bytes(ElementType type);
+
+class Rows {
+ public:
+  Rows() = default;
+  // Room for capacity rows, in address space alone.
+  Rows(ElementType type, size_t dim, size_t capacity);
+  // A view of count rows that must outlive this.
+  Rows(ElementType type, size_t dim, std::span<const std::byte> bytes);
+
+  ElementType type() const { return type_; }
+  size_t dim() const { return dim_; }
+  size_t row_bytes() const { return row_bytes_; }
+  size_t capacity() const { return capacity_; }
+  const std::byte* at(size_t row) const { return data_ + row * row_bytes_; }
+
+  // REQUIRES: not a view; row < capacity().
+  void set(size_t row, const void* elements);
+  // Elements [dim] as floats, nothing lost.
+  void read(size_t row, float* out) const;
+
+  // Scores of rows ids[0..count) with query [dim], as Metric says: distances are not squared. The same bytes as a
+  // FlatIndex over the same rows.
+  void score(Metric metric, const float* query, const uint32_t* ids, size_t count, float* scores) const;
+
+ private:
+  base::GrowingArray<std::byte> owned_;
+  const std::byte* data_ = nullptr;
+  ElementType type_ = ElementType::float32;
+  size_t dim_ = 0;
+  size_t row_bytes_ = 0;
+  size_t capacity_ = 0;
+};
+
+// FROM elements of TYPE as floats.
+void widen(ElementType type, const void* elements, size_t count, float* out);
+
+// The first element that is NaN or infinite; COUNT where there is none.
+size_t first_not_finite(const float* values, size_t count);
+
+}  // namespace sextant::index

@@ -1,0 +1,69 @@
+#include "index/scorer.h"
+
+#include <algorithm>
+
+namespace sextant::index {
+
+void Scorer::set_query(const float* query) {
+  if (vectors_.codes == nullptr) {
+    form_ = Form::exact;
+    values_.assign(query, query + vectors_.rows->dim());
+    return;
+  }
+  values_.resize(vectors_.space->padded_dim());
+  squared_length_ = vectors_.space->transform_query(query, values_.data());
+  vectors_.codes->make_query(values_.data(), query_);
+  form_ = vectors_.space->metric() == Metric::l2 ? Form::euclidean : Form::product;
+}
+
+void Scorer::set_new_row(const float* row) {
+  if (vectors_.codes == nullptr) return set_query(row);
+  values_.resize(vectors_.space->padded_dim());
+  squared_length_ = vectors_.space->transform_row(row, values_.data());
+  vectors_.codes->make_query(values_.data(), query_);
+  lift_ = vectors_.space->lift(squared_length_);
+  form_ = vectors_.space->metric() == Metric::dot ? Form::lifted : Form::euclidean;
+}
+
+void Scorer::set_row(uint32_t row) {
+  if (vectors_.codes == nullptr) {
+    form_ = Form::exact;
+    values_.resize(vectors_.rows->dim());
+    return vectors_.rows->read(row, values_.data());
+  }
+  vectors_.codes->make_query(row, query_);
+  squared_length_ = vectors_.lengths[row];
+  lift_ = vectors_.space->lift(squared_length_);
+  form_ = vectors_.space->metric() == Metric::dot ? Form::lifted : Form::euclidean;
+}
+
+void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
+  if (form_ == Form::exact) {
+    const Metric metric = vectors_.space->metric();
+    vectors_.rows->score(metric, values_.data(), rows, count, out);
+    if (higher_is_nearer(metric)) {
+      for (size_t i = 0; i < count; ++i) out[i] = -out[i];
+    }
+    return;
+  }
+  vectors_.codes->products(query_, rows, count, out);
+  switch (form_) {
+    case Form::product:
+      for (size_t i = 0; i < count; ++i) out[i] = -out[i];
+      return;
+    case Form::euclidean:
+      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + vectors_.lengths[rows[i]] - 2 * out[i];
+      return;
+    case Form::lifted:
+      for (size_t i = 0; i < count; ++i) {
+        const float length = vectors_.lengths[rows[i]];
+        const float difference = lift_ - vectors_.space->lift(length);
+        out[i] = squared_length_ + length - 2 * out[i] + difference * difference;
+      }
+      return;
+    case Form::exact:
+      return;
+  }
+}
+
+}  // namespace sextant::index

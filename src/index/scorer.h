@@ -1,0 +1,66 @@
+// index/scorer.h: how far rows are from one query, estimated from their codes. Lower is nearer.
+//
+// For a search, whatever orders rows as the metric does; for building, squared Euclidean distances of index/space.h,
+// which can be compared between pairs.     Threads: one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "index/codes.h"
+#include "index/rows.h"
+#include "index/space.h"
+
+namespace sextant::index {
+
+// The parts of an index that tell how far rows are.
+struct Vectors {
+  const Space* space = nullptr;
+  const Rows* rows = nullptr;
+  const Codes* codes = nullptr;     // nullptr: the rows themselves are compared
+  const float* lengths = nullptr;   // [rows], squared, as Space::transform_row gives them; beside codes
+};
+
+class Scorer {
+ public:
+  // VECTORS must stay where they are.
+  explicit Scorer(const Vectors& vectors) : vectors_(vectors) {}
+
+  // query [dim], as given.
+  void set_query(const float* query);
+  // A vector that is to become a row, or one that is: distances of building.
+  void set_new_row(const float* row);
+  void set_row(uint32_t row);
+
+  void distances(const uint32_t* rows, size_t count, float* out) const;
+  float distance(uint32_t row) const {
+    float out;
+    distances(&row, 1, &out);
+    return out;
+  }
+  // Asks for what distances() will read of a row.
+  Prefetch prefetch() const {
+    if (vectors_.codes != nullptr) return vectors_.codes->prefetch();
+    return {vectors_.rows->at(0), vectors_.rows->row_bytes(), nullptr};
+  }
+  // Squared length of the query in the space of codes.
+  float squared_length() const { return squared_length_; }
+
+ private:
+  enum class Form {
+    product,    // -<q, x>
+    euclidean,  // |q|^2 + |x|^2 - 2 <q, x>
+    lifted,     // the same with Space's additional component
+    exact,      // the metric itself
+  };
+
+  const Vectors& vectors_;
+  Form form_ = Form::product;
+  CodedQuery query_;
+  float squared_length_ = 0;
+  float lift_ = 0;
+  std::vector<float> values_;  // the query, transformed, or as it was given
+};
+
+}  // namespace sextant::index

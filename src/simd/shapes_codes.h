@@ -1,0 +1,85 @@
+// simd/shapes_codes.h: the loops over rows of short codes (4 bits and 1 bit), one after another or chosen by number.
+//
+// Included by kernels_*.cc alone, for shapes.h's reasons. An instruction set supplies policies K with
+//   Query, Sum     the element types of the query and of the sums
+//   row_bytes      how long a row is, from the length that the kernel was given
+//   sums<R>        one query with R rows: 4, 2 or 1
+// Sums are of integers: neither their order nor the number of rows at once changes them.
+#pragma once
+
+#include "simd/shapes.h"
+
+namespace sextant::simd {
+namespace {
+
+template <class K, size_t R, class Table>
+inline __attribute__((always_inline)) void codes_at_once(const typename K::Query* query, const Table& table,
+                                                         size_t first, size_t length, typename K::Sum* sums) {
+  const uint8_t* rows[R];
+  for (size_t r = 0; r < R; ++r) rows[r] = table[first + r];
+  K::template sums<R>(query, rows, length, sums + first);
+}
+
+template <class K>
+void codes_by_number(const typename K::Query* query, const uint8_t* codes, size_t stride_bytes, size_t length,
+                     const uint32_t* ids, size_t count, typename K::Sum* sums) {
+  RowsByNumber<uint8_t> table{codes, stride_bytes, ids};
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) codes_at_once<K, 4>(query, table, i, length, sums);
+  if (i + 2 <= count) {
+    codes_at_once<K, 2>(query, table, i, length, sums);
+    i += 2;
+  }
+  if (i < count) codes_at_once<K, 1>(query, table, i, length, sums);
+}
+
+template <class K>
+void codes_in_turn(const typename K::Query* query, Rows<uint8_t> rows, typename K::Sum* sums) {
+  constexpr size_t kAhead = 8;
+  RowsInTurn<uint8_t> table{rows.data, rows.stride_bytes};
+  size_t row_bytes = K::row_bytes(rows.dim);
+  size_t i = 0;
+  for (; i + 4 <= rows.count; i += 4) {
+    if (i + kAhead + 4 <= rows.count) prefetch_rows(table[i + kAhead], rows.stride_bytes, 4, row_bytes);
+    codes_at_once<K, 4>(query, table, i, rows.dim, sums);
+  }
+  if (i + 2 <= rows.count) {
+    codes_at_once<K, 2>(query, table, i, rows.dim, sums);
+    i += 2;
+  }
+  if (i < rows.count) codes_at_once<K, 1>(query, table, i, rows.dim, sums);
+}
+
+// What all policies of a kind share.
+struct NibbleShape {
+  using Query = int8_t;
+  using Sum = int32_t;
+  static size_t row_bytes(size_t dim) { return dim / 2; }
+};
+
+struct BitShape {
+  using Query = uint8_t;
+  using Sum = uint32_t;
+  static constexpr size_t kPlanes = 4;
+  static size_t row_bytes(size_t bytes) { return bytes; }
+};
+
+// Dimensions in a run of nibbles that a byte's low and high half keep together, and its bytes.
+inline constexpr size_t kNibbleDims = 64;
+inline constexpr size_t kNibbleBytes = 32;
+
+template <class K>
+void fill_nibbles(Kernels& kernels) {
+  kernels.dot_u4_ids = codes_by_number<K>;
+  kernels.dot_u4_rows = codes_in_turn<K>;
+  kernels.dot_u4_pair = K::pair;
+}
+
+template <class K>
+void fill_planes(Kernels& kernels) {
+  kernels.dot_u1_ids = codes_by_number<K>;
+  kernels.dot_u1_rows = codes_in_turn<K>;
+}
+
+}  // namespace
+}  // namespace sextant::simd
