@@ -10,8 +10,8 @@
 namespace sextant::bench {
 namespace {
 
-constexpr double kWidth = 760, kHeight = 460;
-constexpr double kLeft = 72, kRight = 20, kTop = 44, kBottom = 84;
+constexpr double kWidth = 760, kHeight = 476;
+constexpr double kLeft = 72, kRight = 20, kTop = 44, kBottom = 100;
 constexpr double kRecallMin = 0.8, kRecallMax = 0.9995;  // what finds more stands on the right edge
 constexpr std::array<double, 8> kRecallTicks = {0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999};
 
@@ -114,6 +114,9 @@ std::string draw_chart(const std::string& title, std::span<const Line> lines) {
   for (const Line& line : lines) {
     std::vector<Point> points = frontier(line.points);
     std::erase_if(points, [](const Point& point) { return point.recall < kRecallMin; });
+    // Of those on the right edge the first is the fastest; the others would stand below it.
+    const auto edge = std::find_if(points.begin(), points.end(), [](const Point& p) { return p.recall >= kRecallMax; });
+    if (edge != points.end()) points.erase(edge + 1, points.end());
     for (const Point& point : points) {
       rate_min = std::min(rate_min, point.queries_per_second);
       rate_max = std::max(rate_max, point.queries_per_second);
@@ -146,7 +149,7 @@ std::string draw_chart(const std::string& title, std::span<const Line> lines) {
       "<text class='ink' transform='translate(16 {}) rotate(-90)' text-anchor='middle'>queries a second"
       "</text>\n",
       (kTop + bottom) / 2);
-  double legend_x = kLeft;
+  double legend_x = kLeft, legend_y = kHeight - 40;
   for (size_t i = 0; i < lines.size(); ++i) {
     const std::string_view colour = kColours[i % kColours.size()];
     std::string path;
@@ -158,13 +161,17 @@ std::string draw_chart(const std::string& title, std::span<const Line> lines) {
       svg += fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='{}'/>\n", path, colour, i == 0 ? 3 : 2);
     }
     for (const Point& point : shown[i]) svg += mark(i, axes.x(point.recall), axes.y(point.queries_per_second), colour);
-    const double legend_y = kHeight - 22;
+    const double legend_width = 31 + 8.2 * static_cast<double>(lines[i].name.size()) + 22;
+    if (legend_x + legend_width > kWidth && legend_x > kLeft) {
+      legend_x = kLeft;
+      legend_y += 22;
+    }
     svg += fmt::format("<path d='M{} {}h24' stroke='{}' stroke-width='{}'/>\n", legend_x, legend_y, colour,
                        i == 0 ? 3 : 2);
     svg += mark(i, legend_x + 12, legend_y, colour);
     svg += fmt::format("<text class='ink' x='{}' y='{}'>{}</text>\n", legend_x + 31, legend_y + 4.5,
                        escaped(lines[i].name));
-    legend_x += 31 + 8.2 * static_cast<double>(lines[i].name.size()) + 22;
+    legend_x += legend_width;
   }
   return svg + "</svg>\n";
 }

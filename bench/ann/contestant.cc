@@ -46,14 +46,18 @@ struct PeerRow {
   std::string_view program;
   std::string_view kind;  // what "build" is told; empty: nothing
   Ability ability;
+  bool can_delete;
 };
 
-constexpr std::array<PeerRow, 5> kPeers = {{
-    {"hnswlib", "bench_ann_hnswlib", "", Ability::single},
-    {"faiss-hnsw", "bench_ann_faiss", "hnsw", Ability::single},
-    {"faiss-hnsw-sq8", "bench_ann_faiss", "hnsw_sq8", Ability::single},
-    {"faiss-flat", "bench_ann_faiss", "flat", Ability::batch},
-    {"blas", "bench_ann_blas", "", Ability::batch},
+constexpr std::array<PeerRow, 8> kPeers = {{
+    {"library", "bench_ann_sextant", "graph", Ability::single, true},
+    {"library-sq8", "bench_ann_sextant", "graph_sq8", Ability::single, true},
+    {"library-floats", "bench_ann_sextant", "graph_floats", Ability::single, true},
+    {"hnswlib", "bench_ann_hnswlib", "", Ability::single, true},
+    {"faiss-hnsw", "bench_ann_faiss", "hnsw", Ability::single, false},
+    {"faiss-hnsw-sq8", "bench_ann_faiss", "hnsw_sq8", Ability::single, false},
+    {"faiss-flat", "bench_ann_faiss", "flat", Ability::batch, false},
+    {"blas", "bench_ann_blas", "", Ability::batch, false},
 }};
 
 class Peer : public Contestant {
@@ -102,7 +106,7 @@ class Peer : public Contestant {
   }
 
   ChurnResult churn(double fraction, size_t threads) override {
-    if (name_ != "hnswlib") throw Error(ErrorCode::unsupported, name_ + ": cannot delete");
+    if (!row_.can_delete) throw Error(ErrorCode::unsupported, name_ + ": cannot delete");
     const json answer = child_->ask({{"do", "churn"}, {"fraction", fraction}, {"threads", threads}});
     return {answer.at("delete_s"), answer.at("insert_s"), answer.at("rows")};
   }
