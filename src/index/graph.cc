@@ -158,6 +158,15 @@ void Graph::insert_batch(std::span<const uint32_t> rows, const Vectors& vectors,
       }
     }
   });
+  // Whoever nobody links to could never be found: its nearest does, whatever the rule says.
+  for (const std::vector<Place>& row : places) {
+    for (const Place& place : row) {
+      const bool linked = std::any_of(place.links.begin(), place.links.end(), [&](const Candidate& link) {
+        return layers_[place.layer].has_link(link.node, place.node);
+      });
+      if (!linked && !place.links.empty()) force_link(place.layer, place.links.front().node, place.node, *workers[0]);
+    }
+  }
 
   for (const std::vector<Place>& row : places) {
     if (row.size() > height()) set_entry(row.size(), row.back().node);
@@ -227,33 +236,37 @@ void Graph::link_back(size_t number, uint32_t target, Candidate source, Worker& 
     links[count++] = source.node;
     return layer.set_links(target, {links, count});
   }
+  // Full: only what leads somewhere of its own stays, which mostly makes room for a while.
   uint32_t rows[kDegreeMax];
-  float to_target[kDegreeMax], to_source[kDegreeMax];
+  float distances[kDegreeMax];
   for (size_t i = 0; i < count; ++i) rows[i] = layer.row(links[i]);
   worker.other.set_row(layer.row(target));
-  worker.other.distances(rows, count, to_target);
-  worker.other.set_row(layer.row(source.node));
-  worker.other.distances(rows, count, to_source);
-  for (size_t i = 0; i < count; ++i) {
-    if (to_target[i] <= source.distance && to_source[i] < source.distance) return;
-  }
-  size_t kept = 0;
-  size_t farthest = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (to_target[i] > source.distance && to_source[i] < to_target[i]) continue;
-    links[kept] = links[i];
-    to_target[kept] = to_target[i];
-    if (to_target[kept] > to_target[farthest]) farthest = kept;
-    ++kept;
-  }
-  if (kept < degree) {
-    links[kept++] = source.node;
-  } else if (source.distance < to_target[farthest]) {
-    links[farthest] = source.node;
+  worker.other.distances(rows, count, distances);
+  std::vector<Candidate>& candidates = worker.kept;
+  candidates.assign(1, source);
+  for (size_t i = 0; i < count; ++i) candidates.push_back({distances[i], links[i]});
+  std::sort(candidates.begin(), candidates.end(), nearer);
+  keep_diverse(layer, candidates, degree, worker);
+  for (size_t i = 0; i < candidates.size(); ++i) links[i] = candidates[i].node;
+  layer.set_links(target, {links, candidates.size()});
+}
+
+// In the place of the farthest of TARGET's links, where they are full.
+void Graph::force_link(size_t number, uint32_t target, uint32_t node, Worker& worker) {
+  Layer& layer = layers_[number];
+  uint32_t links[kDegreeMax];
+  uint32_t rows[kDegreeMax];
+  float distances[kDegreeMax];
+  size_t count = layer.links(target, layer.size(), links);
+  if (count < layer.degree()) {
+    links[count++] = node;
   } else {
-    return;
+    for (size_t i = 0; i < count; ++i) rows[i] = layer.row(links[i]);
+    worker.other.set_row(layer.row(target));
+    worker.other.distances(rows, count, distances);
+    links[std::max_element(distances, distances + count) - distances] = node;
   }
-  layer.set_links(target, {links, kept});
+  layer.set_links(target, {links, count});
 }
 
 void Graph::remove(uint32_t row, const Vectors& vectors, Gone gone) {

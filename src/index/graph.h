@@ -83,8 +83,9 @@ class Graph {
                     std::vector<std::unique_ptr<Worker>>& workers);
   void find_places(uint32_t row, size_t level, Gone gone, Worker& worker, std::vector<Place>& places) const;
   void keep_diverse(const Layer& layer, std::vector<Candidate>& candidates, size_t degree, Worker& worker) const;
-  // Links TARGET to SOURCE where the rule allows it; drops the links that this makes needless.
+  // Links TARGET to SOURCE; where its links are full, as far as the rule allows it.
   void link_back(size_t layer, uint32_t target, Candidate source, Worker& worker);
+  void force_link(size_t layer, uint32_t target, uint32_t node, Worker& worker);
   void remove_node(size_t layer, uint32_t node, Gone gone, Worker& worker);
   void leave_entry(size_t layer, uint32_t node, Gone gone);
 

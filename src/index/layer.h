@@ -53,6 +53,11 @@ class Layer {
     for_links(node, bound, [&](uint32_t link) { out[count++] = link; });
     return count;
   }
+  bool has_link(uint32_t node, uint32_t to) const {
+    bool found = false;
+    for_links(node, to + size_t{1}, [&](uint32_t link) { found |= link == to; });
+    return found;
+  }
   void set_links(uint32_t node, std::span<const uint32_t> links);
   void prefetch(uint32_t node) const {
     const uint32_t* from = links_ + size_t{node} * degree_;
