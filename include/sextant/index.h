@@ -81,11 +81,13 @@ struct SearchOptions {
   const AllowedIds* allowed = nullptr;  // only these; all where nullptr
 };
 
-// How a search was answered.
+// How a search was answered; the cheapest way is taken.
 enum class SearchPlan : uint32_t {
-  scan,           // every vector, or every allowed one: exact
-  graph,          // a walk
-  filtered_graph  // a walk through vectors that are not allowed to those that are
+  scan,               // every vector, or every allowed one, is compared: exact
+  code_scan,          // the codes of all allowed vectors, then the vectors of those that may be among the nearest
+  graph,              // a walk
+  graph_then_filter,  // a broader walk, from whose finds what is not allowed is dropped
+  filtered_graph,     // a walk past vectors that are not allowed to those that are
 };
 std::string_view name(SearchPlan plan);
 

@@ -28,8 +28,12 @@ std::string_view name(SearchPlan plan) {
   switch (plan) {
     case SearchPlan::scan:
       return "scan";
+    case SearchPlan::code_scan:
+      return "code_scan";
     case SearchPlan::graph:
       return "graph";
+    case SearchPlan::graph_then_filter:
+      return "graph_then_filter";
     case SearchPlan::filtered_graph:
       return "filtered_graph";
   }

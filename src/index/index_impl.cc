@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -12,23 +11,14 @@
 #include "base/random.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
-#include "simd/top_k.h"
 
 namespace sextant::index {
 namespace {
 
 constexpr size_t kDimMax = 65536;
-// Rows that are compared between two looks at who is best.
-constexpr size_t kScanRows = 256;
-// Rows that are compared with the query itself before what is left is judged again.
-constexpr size_t kRerankAtOnce = 8;
-// Deviations of a code's estimate that a row may have been misjudged by.
-constexpr float kErrorDeviations = 3;
 constexpr size_t kRowsAtOnce = 64;
 // Rows after which memory of a mapped file is given up.
 constexpr size_t kGiveUpRows = 16384;
-// Steps of a walk that take as long as comparing one row.
-constexpr double kScanCost = 3;
 
 void check(bool good, std::string_view what, auto found, std::string_view expected) {
   if (!good) throw Error(ErrorCode::invalid_argument, fmt::format("{} is {}, expected {}", what, found, expected));
@@ -50,13 +40,6 @@ IndexOptions checked(IndexOptions options) {
   if (options.kind == IndexKind::flat) options.codes = CodeKind::none;
   return options;
 }
-
-float as_distance(Metric metric, float score) {
-  if (higher_is_nearer(metric)) return -score;
-  return metric == Metric::l2 ? score * score : score;
-}
-
-simd::Nearer nearer(Metric metric) { return higher_is_nearer(metric) ? simd::Nearer::higher : simd::Nearer::lower; }
 
 }  // namespace
 
@@ -342,180 +325,6 @@ bool IndexImpl::remove_row(uint64_t id) {
   return true;
 }
 
-void IndexImpl::check_query(std::span<const float> query, const SearchOptions& options) const {
-  if (query.size() != options_.dim) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("a query of {} components, the index has {}", query.size(), options_.dim));
-  }
-  const size_t bad = first_not_finite(query.data(), query.size());
-  if (bad < query.size()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("component {} of the query is {}, expected a finite number", bad, query[bad]));
-  }
-  if (!(options.target_recall > 0 && options.target_recall <= 1)) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("target_recall is {}, expected above 0 and at most 1", options.target_recall));
-  }
-}
-
-SearchResult IndexImpl::search(std::span<const float> query, const SearchOptions& options) const {
-  check_query(query, options);
-  const size_t k = std::min(options.k, size());
-  if (k == 0) return {};
-  const bool exact = options.exact || (options.breadth == 0 && options.target_recall >= 1);
-  if (exact || !has_graph()) return scan(query, k, options.allowed);
-  const std::shared_ptr<const Calibration> measured = calibration();
-  const size_t breadth =
-      std::max(k, options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall));
-  if (options.allowed != nullptr) {
-    // Comparing a row takes about as long as three steps of a walk, and a walk among few takes more of them.
-    const double part = static_cast<double>(options.allowed->count()) / static_cast<double>(size());
-    const double steps = static_cast<double>(breadth) * static_cast<double>(options_.degree) / std::max(part, 1e-9);
-    if (static_cast<double>(options.allowed->count()) < steps / kScanCost) return scan(query, k, options.allowed);
-  }
-  std::optional<SearchResult> result = walk_for(query, k, breadth, options.allowed);
-  // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
-  if (!result) return scan(query, k, options.allowed);
-  result->expected_recall = measured->recall_of(k, breadth);
-  return *std::move(result);
-}
-
-SearchResult IndexImpl::scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
-  Readers::Lease reader = readers_.lease(vectors_);
-  SearchResult result;
-  simd::TopK best(k, nearer(options_.metric));
-  const size_t count = row_count_.load(std::memory_order_acquire);
-  const Gone gone = this->gone();
-  std::vector<uint32_t>& rows = reader->rows;
-  std::vector<float>& scores = reader->scores;
-  std::vector<uint64_t> ids;
-  auto compare = [&] {
-    scores.resize(rows.size());
-    rows_.score(options_.metric, query.data(), rows.data(), rows.size(), scores.data());
-    ids.clear();
-    for (uint32_t row : rows) ids.push_back(id_of(row));
-    best.push_block(ids, scores);
-    result.compared += rows.size();
-    rows.clear();
-  };
-  rows.clear();
-  auto take = [&](uint32_t row) {
-    if (gone.contains(row)) return;
-    rows.push_back(row);
-    if (rows.size() == kScanRows) compare();
-  };
-  if (allowed != nullptr && ids_are_rows()) {
-    for (size_t w = 0; w < allowed->words().size() && w * 64 < count; ++w) {
-      for (uint64_t word = allowed->words()[w]; word != 0; word &= word - 1) {
-        const size_t row = w * 64 + static_cast<size_t>(std::countr_zero(word));
-        if (row < count) take(static_cast<uint32_t>(row));
-      }
-    }
-  } else {
-    for (uint32_t row = 0; row < count; ++row) {
-      if (allowed == nullptr || allowed->contains(id_of(row))) take(row);
-    }
-  }
-  compare();
-  for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
-  return result;
-}
-
-std::optional<SearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, size_t breadth,
-                                                const AllowedIds* allowed, uint32_t except) const {
-  Readers::Lease reader = readers_.lease(vectors_);
-  SearchResult result;
-  result.plan = allowed == nullptr ? SearchPlan::graph : SearchPlan::filtered_graph;
-  result.exact = false;
-  result.breadth = breadth;
-  reader->scorer.set_query(query.data());
-  std::vector<Candidate>& found = reader->found;
-  Gone gone = this->gone();
-  gone.except = except;
-  size_t wanted = k;
-  if (allowed == nullptr) {
-    graph_->search(reader->scorer, breadth, gone, reader->memory, found, result.compared);
-  } else {
-    std::vector<uint64_t> rows_allowed;
-    Allowed rows{allowed->words().data(), allowed->words().size() * 64};
-    if (!ids_are_rows()) {
-      const size_t count = row_count_.load(std::memory_order_acquire);
-      rows_allowed.resize((count + 63) / 64);
-      for (size_t row = 0; row < count; ++row) {
-        if (allowed->contains(ids_[row])) rows_allowed[row / 64] |= uint64_t{1} << (row % 64);
-      }
-      rows = {rows_allowed.data(), count};
-    }
-    graph_->descend(reader->scorer, gone, reader->memory, found, result.compared);
-    walk_allowed(graph_->layer(0), reader->scorer, breadth, graph_->layer(0).size(), gone, rows, reader->memory, found,
-                 result.compared);
-    wanted = std::min(k, allowed->count());
-  }
-  std::erase_if(found, [&](const Candidate& c) {
-    return gone.contains(c.node) || (allowed != nullptr && !allowed->contains(id_of(c.node)));
-  });
-  if (found.size() < wanted) return std::nullopt;
-  rerank(query.data(), k, *reader, result);
-  return result;
-}
-
-void IndexImpl::rerank(const float* query, size_t k, Reader& reader, SearchResult& result) const {
-  const std::vector<Candidate>& found = reader.found;
-  const Metric metric = options_.metric;
-  simd::TopK best(k, nearer(metric));
-  // An estimate is off by a normal variable whose deviation is |q| |x| sqrt(error / dim), and misses what all rows have
-  // in common with the query.
-  float common = 0;
-  float deviation = 0;
-  if (codes_) {
-    deviation =
-        kErrorDeviations * std::sqrt(reader.scorer.squared_length() *
-                                     static_cast<float>(code_error_ / static_cast<double>(space_->padded_dim())));
-    if (metric == Metric::cosine) {
-      const float length = std::sqrt(simd::kernels().dot_f32(query, query, options_.dim));
-      if (length > 0) {
-        common = -simd::kernels().dot_f32(query, space_->centre().data(), options_.dim) / length;
-      }
-    }
-    if (metric == Metric::l2) deviation *= 2;
-  }
-  std::vector<float> kept;  // the k smallest distances, largest first: a heap
-  uint32_t rows[kRerankAtOnce];
-  uint64_t ids[kRerankAtOnce];
-  float scores[kRerankAtOnce];
-  for (size_t begin = 0; begin < found.size();) {
-    size_t n = 0;
-    size_t i = begin;
-    bool hopeless = true;
-    for (; i < found.size() && n < kRerankAtOnce; ++i) {
-      if (kept.size() == k && codes_) {
-        const float error = deviation * std::sqrt(vectors_.lengths[found[i].node]);
-        if (found[i].distance + common - error > kept.front()) continue;
-      }
-      hopeless = false;
-      rows[n++] = found[i].node;
-    }
-    begin = i;
-    if (hopeless) break;
-    rows_.score(metric, query, rows, n, scores);
-    for (size_t j = 0; j < n; ++j) {
-      ids[j] = id_of(rows[j]);
-      const float distance = as_distance(metric, scores[j]);
-      if (kept.size() < k) {
-        kept.push_back(distance);
-        std::push_heap(kept.begin(), kept.end());
-      } else if (distance < kept.front()) {
-        std::pop_heap(kept.begin(), kept.end());
-        kept.back() = distance;
-        std::push_heap(kept.begin(), kept.end());
-      }
-    }
-    best.push_block({ids, n}, {scores, n});
-    result.compared += n;
-  }
-  for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
-}
-
 void IndexImpl::calibrate(size_t count, size_t threads) {
   if (!has_graph()) return;
   std::lock_guard lock(writer_);
@@ -549,7 +358,7 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
       for (size_t i = 0; i < std::size(kKs); ++i) {
         const size_t k = std::min(kKs[i], nearest.size());
         if (kBreadths[b] < kKs[i]) continue;
-        const auto result = walk_for(query, k, kBreadths[b], nullptr, sample[s]);
+        const auto result = walk_for(query, k, kBreadths[b], SearchPlan::graph, nullptr, sample[s]);
         Count& entry = counts[s][b * std::size(kKs) + i];
         entry.wanted = k;
         if (!result) continue;

@@ -74,10 +74,15 @@ class IndexImpl : public Index {
   void reclaim();
 
   SearchResult scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
+  SearchResult scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
+  template <class Take>
+  void for_rows(const AllowedIds* allowed, Take take) const;
   // Nothing where the walk did not find k rows. EXCEPT is looked past.
-  std::optional<SearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth,
+  std::optional<SearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
                                        const AllowedIds* allowed, uint32_t except = kNoNode) const;
-  // The k best of candidates by the vectors themselves, as far as the codes' errors make it necessary.
+  float estimate_deviation(const Reader& reader) const;
+  // The k best of reader.found, nearest first, by the vectors themselves, as far as the codes' errors make it
+  // necessary.
   void rerank(const float* query, size_t k, Reader& reader, SearchResult& result) const;
   void write_sections(SectionFileWriter& file) const;
 

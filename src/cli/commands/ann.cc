@@ -347,7 +347,8 @@ class Run {
 
   std::string plans() const {
     std::string text;
-    for (SearchPlan plan : {SearchPlan::scan, SearchPlan::graph, SearchPlan::filtered_graph}) {
+    for (SearchPlan plan : {SearchPlan::scan, SearchPlan::code_scan, SearchPlan::graph, SearchPlan::graph_then_filter,
+                            SearchPlan::filtered_graph}) {
       const bool used =
           std::any_of(results_.begin(), results_.end(), [&](const SearchResult& r) { return r.plan == plan; });
       if (used) text += fmt::format("{}{}", text.empty() ? "" : "+", name(plan));

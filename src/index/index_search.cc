@@ -1,0 +1,273 @@
+// IndexImpl: how it is searched.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "index/index_impl.h"
+#include "index/search_plan.h"
+#include "sextant/error.h"
+#include "simd/kernels.h"
+#include "simd/top_k.h"
+
+namespace sextant::index {
+namespace {
+
+// Rows that are compared between two looks at who is best.
+constexpr size_t kScanRows = 256;
+// Codes that are asked for before those that are being compared.
+constexpr size_t kCodesAhead = 32;
+// Rows that are compared with the query itself before what is left is judged again.
+constexpr size_t kRerankAtOnce = 8;
+// Deviations of a code's estimate that a row may have been misjudged by.
+constexpr float kErrorDeviations = 3;
+
+float as_distance(Metric metric, float score) {
+  if (higher_is_nearer(metric)) return -score;
+  return metric == Metric::l2 ? score * score : score;
+}
+
+simd::Nearer nearer(Metric metric) { return higher_is_nearer(metric) ? simd::Nearer::higher : simd::Nearer::lower; }
+
+// The K smallest of many distances.
+class Smallest {
+ public:
+  explicit Smallest(size_t k) : k_(k) {}
+  bool full() const { return heap_.size() == k_; }
+  // The largest of them.
+  float last() const { return heap_.front(); }
+  void add(float distance) {
+    if (!full()) {
+      heap_.push_back(distance);
+      std::push_heap(heap_.begin(), heap_.end());
+    } else if (distance < heap_.front()) {
+      std::pop_heap(heap_.begin(), heap_.end());
+      heap_.back() = distance;
+      std::push_heap(heap_.begin(), heap_.end());
+    }
+  }
+
+ private:
+  size_t k_;
+  std::vector<float> heap_;
+};
+
+}  // namespace
+
+void IndexImpl::check_query(std::span<const float> query, const SearchOptions& options) const {
+  if (query.size() != options_.dim) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("a query of {} components, the index has {}", query.size(), options_.dim));
+  }
+  const size_t bad = first_not_finite(query.data(), query.size());
+  if (bad < query.size()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("component {} of the query is {}, expected a finite number", bad, query[bad]));
+  }
+  if (!(options.target_recall > 0 && options.target_recall <= 1)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("target_recall is {}, expected above 0 and at most 1", options.target_recall));
+  }
+}
+
+SearchResult IndexImpl::search(std::span<const float> query, const SearchOptions& options) const {
+  check_query(query, options);
+  const size_t k = std::min(options.k, size());
+  if (k == 0) return {};
+  const bool exact = options.exact || (options.breadth == 0 && options.target_recall >= 1);
+  if (exact || !has_graph()) return scan(query, k, options.allowed);
+  const std::shared_ptr<const Calibration> measured = calibration();
+  const size_t breadth =
+      std::max(k, options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall));
+  PlanAnswer plan{SearchPlan::graph, breadth};
+  if (options.allowed != nullptr) {
+    plan = choose_plan({.rows = size(),
+                        .allowed = options.allowed->count(),
+                        .breadth = breadth,
+                        .degree = options_.degree,
+                        .row_bytes = rows_.row_bytes(),
+                        .code_bytes = codes_ ? codes_->row_bytes() : 0});
+  }
+  if (plan.plan == SearchPlan::scan) return scan(query, k, options.allowed);
+  if (plan.plan == SearchPlan::code_scan) return scan_codes(query, k, options.allowed);
+  std::optional<SearchResult> result = walk_for(query, k, plan.breadth, plan.plan, options.allowed);
+  // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
+  if (!result) return codes_ ? scan_codes(query, k, options.allowed) : scan(query, k, options.allowed);
+  result->expected_recall = measured->recall_of(k, breadth);
+  return *std::move(result);
+}
+
+// Calls take for every row that is there and allowed.
+template <class Take>
+void IndexImpl::for_rows(const AllowedIds* allowed, Take take) const {
+  const size_t count = row_count_.load(std::memory_order_acquire);
+  const Gone gone = this->gone();
+  if (allowed != nullptr && ids_are_rows()) {
+    for (size_t w = 0; w < allowed->words().size() && w * 64 < count; ++w) {
+      for (uint64_t word = allowed->words()[w]; word != 0; word &= word - 1) {
+        const size_t row = w * 64 + static_cast<size_t>(std::countr_zero(word));
+        if (row < count && !gone.contains(static_cast<uint32_t>(row))) take(static_cast<uint32_t>(row));
+      }
+    }
+    return;
+  }
+  for (uint32_t row = 0; row < count; ++row) {
+    if (gone.contains(row) || (allowed != nullptr && !allowed->contains(id_of(row)))) continue;
+    take(row);
+  }
+}
+
+SearchResult IndexImpl::scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
+  Readers::Lease reader = readers_.lease(vectors_);
+  SearchResult result;
+  simd::TopK best(k, nearer(options_.metric));
+  std::vector<uint32_t>& rows = reader->rows;
+  std::vector<float>& scores = reader->scores;
+  std::vector<uint64_t> ids;
+  auto compare = [&] {
+    scores.resize(rows.size());
+    rows_.score(options_.metric, query.data(), rows.data(), rows.size(), scores.data());
+    ids.clear();
+    for (uint32_t row : rows) ids.push_back(id_of(row));
+    best.push_block(ids, scores);
+    result.compared += rows.size();
+    rows.clear();
+  };
+  rows.clear();
+  for_rows(allowed, [&](uint32_t row) {
+    rows.push_back(row);
+    if (rows.size() == kScanRows) compare();
+  });
+  compare();
+  for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
+  return result;
+}
+
+SearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
+  Readers::Lease reader = readers_.lease(vectors_);
+  SearchResult result;
+  result.plan = SearchPlan::code_scan;
+  result.exact = false;
+  // What lies farther off than kErrorDeviations is lost: a few in a thousand at the worst.
+  result.expected_recall = 0.999;
+  reader->scorer.set_query(query.data());
+  const float deviation = estimate_deviation(*reader);
+  const Prefetch prefetch = reader->scorer.prefetch();
+  std::vector<uint32_t>& rows = reader->rows;
+  std::vector<float>& distances = reader->scores;
+  std::vector<Candidate>& found = reader->found;
+  // Whoever may be nearer than the k-th nearest may be, judged by what each may be off.
+  Smallest upper(k);
+  found.clear();
+  rows.clear();
+  auto compare = [&] {
+    distances.resize(rows.size());
+    for (size_t begin = 0; begin < rows.size(); begin += kCodesAhead) {
+      const size_t end = std::min(rows.size(), begin + kCodesAhead);
+      for (size_t i = end; i < std::min(rows.size(), end + kCodesAhead); ++i) prefetch(rows[i]);
+      reader->scorer.distances(rows.data() + begin, end - begin, distances.data() + begin);
+    }
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float error = deviation * std::sqrt(vectors_.lengths[rows[i]]);
+      if (upper.full() && distances[i] - error > upper.last()) continue;
+      upper.add(distances[i] + error);
+      found.push_back({distances[i], rows[i]});
+    }
+    result.compared += rows.size();
+    rows.clear();
+  };
+  for_rows(allowed, [&](uint32_t row) {
+    rows.push_back(row);
+    if (rows.size() == kScanRows) compare();
+  });
+  compare();
+  std::sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+    return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
+  });
+  rerank(query.data(), k, *reader, result);
+  return result;
+}
+
+std::optional<SearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
+                                                const AllowedIds* allowed, uint32_t except) const {
+  Readers::Lease reader = readers_.lease(vectors_);
+  SearchResult result;
+  result.plan = plan;
+  result.exact = false;
+  result.breadth = breadth;
+  reader->scorer.set_query(query.data());
+  std::vector<Candidate>& found = reader->found;
+  Gone gone = this->gone();
+  gone.except = except;
+  const size_t wanted = allowed == nullptr ? k : std::min(k, allowed->count());
+  if (plan != SearchPlan::filtered_graph) {
+    graph_->search(reader->scorer, breadth, gone, reader->memory, found, result.compared);
+  } else {
+    std::vector<uint64_t> rows_allowed;
+    Allowed rows{allowed->words().data(), allowed->words().size() * 64};
+    if (!ids_are_rows()) {
+      const size_t count = row_count_.load(std::memory_order_acquire);
+      rows_allowed.resize((count + 63) / 64);
+      for (size_t row = 0; row < count; ++row) {
+        if (allowed->contains(ids_[row])) rows_allowed[row / 64] |= uint64_t{1} << (row % 64);
+      }
+      rows = {rows_allowed.data(), count};
+    }
+    graph_->descend(reader->scorer, gone, reader->memory, found, result.compared);
+    walk_allowed(graph_->layer(0), reader->scorer, breadth, graph_->layer(0).size(), gone, rows, reader->memory, found,
+                 result.compared);
+  }
+  std::erase_if(found, [&](const Candidate& c) {
+    return gone.contains(c.node) || (allowed != nullptr && !allowed->contains(id_of(c.node)));
+  });
+  if (found.size() < wanted) return std::nullopt;
+  rerank(query.data(), k, *reader, result);
+  return result;
+}
+
+// How far an estimated distance may be off for a row of length 1: an estimated product with x misses the true one by a
+// normal variable whose deviation is |q| |x| sqrt(error / dim).
+float IndexImpl::estimate_deviation(const Reader& reader) const {
+  const auto error = static_cast<float>(code_error_ / static_cast<double>(space_->padded_dim()));
+  const float product = kErrorDeviations * std::sqrt(reader.scorer.squared_length() * error);
+  return options_.metric == Metric::l2 ? 2 * product : product;
+}
+
+void IndexImpl::rerank(const float* query, size_t k, Reader& reader, SearchResult& result) const {
+  const std::vector<Candidate>& found = reader.found;
+  const Metric metric = options_.metric;
+  simd::TopK best(k, nearer(metric));
+  // Estimates miss what all rows have in common with the query.
+  float common = 0;
+  const float deviation = codes_ ? estimate_deviation(reader) : 0;
+  if (codes_ && metric == Metric::cosine) {
+    const float length = std::sqrt(simd::kernels().dot_f32(query, query, options_.dim));
+    if (length > 0) common = -simd::kernels().dot_f32(query, space_->centre().data(), options_.dim) / length;
+  }
+  Smallest kept(k);
+  uint32_t rows[kRerankAtOnce];
+  uint64_t ids[kRerankAtOnce];
+  float scores[kRerankAtOnce];
+  for (size_t next = 0; next < found.size();) {
+    size_t n = 0;
+    for (; next < found.size() && n < kRerankAtOnce; ++next) {
+      if (kept.full() && codes_) {
+        const float error = deviation * std::sqrt(vectors_.lengths[found[next].node]);
+        if (found[next].distance + common - error > kept.last()) continue;
+      }
+      rows[n++] = found[next].node;
+    }
+    if (n == 0) break;
+    rows_.score(metric, query, rows, n, scores);
+    for (size_t i = 0; i < n; ++i) {
+      ids[i] = id_of(rows[i]);
+      kept.add(as_distance(metric, scores[i]));
+    }
+    best.push_block({ids, n}, {scores, n});
+    result.compared += n;
+  }
+  for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
+}
+
+}  // namespace sextant::index
