@@ -197,6 +197,34 @@ TEST(ModelCommands, RerankPutsTheBestFirstAndNamesTheLine) {
   EXPECT_EQ(run_sextant({"rerank", "q", "--input", "-", "--model", golden("bert-mean")}, documents).status, 1);
 }
 
+TEST(ModelCommands, RerankComputesInTheWantedPrecisionAndNotesWhatMissesItsBar) {
+  const std::string documents = "Turn off the water.\nOpening hours\nFix a dripping tap\n";
+  auto rerank = [&](const std::string& model, const std::string& compute, const std::string& threads = "1") {
+    return run_sextant({"rerank", "how to fix a tap", "--input", "-", "--json", "--model", golden(model), "--compute",
+                        compute, "--threads", threads},
+                       documents);
+  };
+  const Outcome exact = rerank("e2e-crossencoder-bert", "float32"), lower = rerank("e2e-crossencoder-bert", "bfloat16");
+  EXPECT_EQ(lower.status, 0) << lower.err;
+  EXPECT_EQ(lower.err, "") << "it reaches its bar";
+  EXPECT_NE(lower.out, exact.out);
+  EXPECT_EQ(rerank("e2e-crossencoder-bert", "bfloat16", "3").out, lower.out);
+  EXPECT_THAT(rerank("e2e-reranker-xlmr", "int8").err,
+              HasSubstr("int8 may not be precise enough for this model: logits"));
+  EXPECT_EQ(rerank("e2e-reranker-xlmr", "fp8").status, 2);
+}
+
+TEST(ModelCommands, InfoDescribesACrossEncoderByItsScores) {
+  Outcome outcome = run_sextant({"info", golden("e2e-crossencoder-bert"), "--json", "--compute", "bfloat16"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json info = json::parse(outcome.out);
+  EXPECT_THAT(info["kind"]["value"].get<std::string>(), HasSubstr("cross-encoder"));
+  EXPECT_EQ(info["score"]["value"], "the logit's sigmoid");
+  EXPECT_EQ(info["computed in"]["value"], "bfloat16");
+  EXPECT_THAT(info["check of bfloat16"]["value"].get<std::string>(), HasSubstr("of their spread"));
+  EXPECT_FALSE(info.contains("dimensions"));
+}
+
 TEST(ModelCommands, InfoTellsWhatIsInEffectAndFromWhichFile) {
   Outcome outcome = run_sextant({"info", golden("e2e-bge-style"), "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
