@@ -28,8 +28,8 @@ struct RerankOptions {
 class Reranker {
  public:
   // A model folder whose config.json names a ...ForSequenceClassification model with one label, or Qwen3ForCausalLM,
-  // which answers yes or no. A precision below float32 is checked by the scores of built-in pairs (docs/performance.md).
-  // Throws not_found, corrupted or unsupported, naming the file and field.
+  // which answers yes or no. A precision below float32 is checked by the scores of built-in pairs
+  // (docs/performance.md). Throws not_found, corrupted or unsupported, naming the file and field.
   static std::unique_ptr<Reranker> load(std::string_view name_or_folder, const LoadOptions& options = {});
 
   virtual ~Reranker() = default;

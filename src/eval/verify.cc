@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "eval/token_inputs.h"
 #include "io/npy.h"
 #include "model/cross_encoder.h"
@@ -62,7 +63,7 @@ Json read_json(const fs::path& path) {
     std::string text = base::read_file(path);
     constexpr std::string_view kNaN = ": NaN";
     for (size_t at = 0; (at = text.find(kNaN, at)) != std::string::npos;) text.replace(at, kNaN.size(), ": null");
-    return Json::parse(text);
+    return base::parse_ordered_json(text);
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not what a recording is: {}", path.string(), e.what()));
   }
@@ -668,7 +669,7 @@ void record_model(const fs::path& folder, const std::vector<std::vector<std::str
     writer.append(std::span<const float>(vectors));
     writer.finish();
   }
-  base::write_file_atomically(texts_path, json.dump() + "\n");
+  base::write_file_atomically(texts_path, base::json_text(json) + "\n");
 }
 
 }  // namespace sextant::eval

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "model/testing_folder.h"
 #include "model/transformer_model.h"
 #include "sextant/error.h"
@@ -279,7 +280,7 @@ void magnify(const FolderCopy& folder, std::string_view ending, float factor) {
   std::string bytes = base::read_file(folder.at("model.safetensors"));
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
-  const Json header = Json::parse(bytes.substr(sizeof header_bytes, header_bytes));
+  const Json header = base::parse_json(bytes.substr(sizeof header_bytes, header_bytes));
   for (const auto& [name, tensor] : header.items()) {
     if (!name.ends_with(ending)) continue;
     for (size_t at = tensor["data_offsets"][0]; at < tensor["data_offsets"][1]; at += sizeof(float)) {

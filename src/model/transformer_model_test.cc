@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/json.h"
 #include "base/random.h"
 #include "model/testing_folder.h"
 #include "sextant/error.h"
@@ -564,8 +565,8 @@ TEST(TransformerModelModules, ThatAreUnknownOrOutOfOrderAreUnsupported) {
       {Json::object(), ErrorCode::corrupted, "not a JSON list"}};
   for (const Case& c : cases) {
     const FolderCopy folder("embeddinggemma");
-    folder.write("modules.json", c.modules.dump());
-    SCOPED_TRACE(c.modules.dump());
+    folder.write("modules.json", base::json_text(c.modules));
+    SCOPED_TRACE(base::json_text(c.modules));
     load_error(folder, c.code, c.named);
   }
   // Layers on token vectors, as models for late interaction have them.
@@ -614,7 +615,7 @@ TEST(TransformerModelModules, WithWrongSettingsAreNamed) {
   for (const Case& c : cases) {
     const FolderCopy folder("embeddinggemma");
     folder.set(c.file, c.key, c.value);
-    SCOPED_TRACE(std::string(c.file) + ": " + c.key + " = " + c.value.dump());
+    SCOPED_TRACE(std::string(c.file) + ": " + c.key + " = " + base::json_text(c.value));
     load_error(folder, c.code, c.named);
   }
 }

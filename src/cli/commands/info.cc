@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/threads.h"
 #include "cli/commands/all.h"
 #include "cli/table.h"
@@ -134,7 +135,7 @@ void add_info(Command app, Context& context) {
         out[fact.what] = {{"value", fact.value}};
         if (!fact.file.empty()) out[fact.what]["from"] = fact.file;
       }
-      return print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+      return print(base::json_text(out) + "\n");
     }
     size_t width = 0;
     for (const Origin& fact : facts) width = std::max(width, fact.what.size());

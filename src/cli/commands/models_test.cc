@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "io/npy.h"
 #include "program.h"
 
@@ -27,7 +28,7 @@ std::string golden(const std::string& name) { return SEXTANT_SOURCE_DIR "/tests/
 std::vector<json> lines_of(const std::string& text) {
   std::vector<json> lines;
   std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+  for (std::string line; std::getline(in, line);) lines.push_back(base::parse_json(line));
   return lines;
 }
 
@@ -48,7 +49,7 @@ TEST(ModelCommands, VerifyPrintsAVerdictForEachRecordingAndFailsOnAMiss) {
   EXPECT_EQ(missed.status, 4);
   EXPECT_THAT(missed.err, HasSubstr("1 of the recorded outputs"));
   size_t misses = 0;
-  for (const json& file : json::parse(missed.out)) misses += file["passed"].get<bool>() ? 0 : 1;
+  for (const json& file : base::parse_json(missed.out)) misses += file["passed"].get<bool>() ? 0 : 1;
   EXPECT_EQ(misses, 1u);
   EXPECT_EQ(run_sextant({"verify", copy / "1_Pooling"}).status, 3);
   EXPECT_EQ(run_sextant({"verify"}).status, 2);
@@ -75,7 +76,7 @@ TEST(ModelCommands, InfoSaysWhatBecameOfThePackedCache) {
     options.insert(options.begin(), {"info", golden("e2e-minilm-style"), "--json", "--compute", "int8"});
     Outcome outcome = run_sextant(options);
     EXPECT_EQ(outcome.status, 0) << outcome.err;
-    return json::parse(outcome.out);
+    return base::parse_json(outcome.out);
   };
   EXPECT_FALSE(info({}).contains("packed cache")) << "off unless it is asked for";
   const json first = info({"--packed-cache", by_flag}), second = info({"--packed-cache", by_flag});
@@ -217,7 +218,7 @@ TEST(ModelCommands, RerankComputesInTheWantedPrecisionAndNotesWhatMissesItsBar) 
 TEST(ModelCommands, InfoDescribesACrossEncoderByItsScores) {
   Outcome outcome = run_sextant({"info", golden("e2e-crossencoder-bert"), "--json", "--compute", "bfloat16"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const json info = json::parse(outcome.out);
+  const json info = base::parse_json(outcome.out);
   EXPECT_THAT(info["kind"]["value"].get<std::string>(), HasSubstr("cross-encoder"));
   EXPECT_EQ(info["score"]["value"], "the logit's sigmoid");
   EXPECT_EQ(info["computed in"]["value"], "bfloat16");
@@ -228,7 +229,7 @@ TEST(ModelCommands, InfoDescribesACrossEncoderByItsScores) {
 TEST(ModelCommands, InfoTellsWhatIsInEffectAndFromWhichFile) {
   Outcome outcome = run_sextant({"info", golden("e2e-bge-style"), "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const json info = json::parse(outcome.out);
+  const json info = base::parse_json(outcome.out);
   EXPECT_EQ(info["pooling"]["value"], "cls");
   EXPECT_THAT(info["pooling"]["from"].get<std::string>(), HasSubstr("1_Pooling/config.json"));
   EXPECT_THAT(info["prompt query"]["value"].get<std::string>(), HasSubstr("Represent this sentence"));

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "engine/text_source.h"
 
@@ -93,7 +94,7 @@ void add_rerank(Command app, Context& context) {
       if (context.json) {
         nlohmann::ordered_json line = {
             {"index", i}, {"name", documents[i].name}, {"score", scores[i]}, {"text", documents[i].text}};
-        print(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+        print(base::json_text(line) + "\n");
       } else {
         print(fmt::format("{:<10} {:>9.4f}  {}\n", documents[i].name, scores[i],
                           faint(first_columns(documents[i].text))));
