@@ -1,4 +1,6 @@
 # The headers that nearly every file needs, parsed once for the rooms and once for the tests: half of the build's time.
+# JSON's are not among them: their few users need a second to parse them, and all others would pay three quarters of one
+# for inline functions that g++ makes of them in every file.
 # Files still include what they use; the clang and tsan presets build without this, so that a missing include shows.
 option(SEXTANT_PRECOMPILE "Parse common headers once" ON)
 
@@ -14,10 +16,6 @@ if(SEXTANT_PRECOMPILE)
   add_library(sextant_precompiled STATIC EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/room.cc)
   target_link_libraries(sextant_precompiled PRIVATE sextant_flags fmt::fmt)
   target_precompile_headers(sextant_precompiled PRIVATE ${common_headers})
-  # And with JSON, for the rooms that read and write it.
-  add_library(sextant_precompiled_json STATIC EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/room.cc)
-  target_link_libraries(sextant_precompiled_json PRIVATE sextant_flags fmt::fmt simdjson::simdjson nlohmann_json::nlohmann_json)
-  target_precompile_headers(sextant_precompiled_json PRIVATE ${common_headers} <nlohmann/json.hpp> <simdjson.h>)
   if(SEXTANT_BUILD_TESTS)
     # A program, because programs and libraries are compiled with different flags.
     add_executable(sextant_precompiled_tests EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/test.cc)
@@ -27,9 +25,20 @@ if(SEXTANT_PRECOMPILE)
   endif()
 endif()
 
-# TARGET's files begin with what DONOR (sextant_precompiled, ..._json, ..._tests) has parsed.
+# TARGET's files begin with what DONOR (sextant_precompiled, ..._tests) has parsed.
 function(sextant_use_precompiled target donor)
   if(SEXTANT_PRECOMPILE)
     target_precompile_headers(${target} REUSE_FROM ${donor})
+  endif()
+endfunction()
+
+# The same for a program that is compiled as the rooms are: a benchmark, a fuzzer.
+function(sextant_use_precompiled_in_program target)
+  if(SEXTANT_PRECOMPILE)
+    # What was parsed for code of libraries does not fit code of programs.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+    target_link_libraries(${target} PRIVATE fmt::fmt)
+    sextant_use_precompiled(${target} sextant_precompiled)
   endif()
 endfunction()

@@ -2,13 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sextant {
@@ -68,13 +69,19 @@ std::string judge(const House& house, const std::string& room, const std::string
 }
 
 std::vector<std::string> quoted_includes(const fs::path& path) {
-  static const std::regex pattern("^\\s*#\\s*include\\s*\"([^\"]+)\"");
   std::vector<std::string> found;
   std::ifstream file(path);
   std::string line;
-  std::smatch match;
   while (std::getline(file, line)) {
-    if (std::regex_search(line, match, pattern)) found.push_back(match[1]);
+    std::string_view rest = line;
+    auto take = [&](std::string_view word) {
+      rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
+      if (!rest.starts_with(word)) return false;
+      rest.remove_prefix(word.size());
+      return true;
+    };
+    if (!take("#") || !take("include") || !take("\"")) continue;
+    if (const size_t end = rest.find('"'); end != std::string_view::npos) found.emplace_back(rest.substr(0, end));
   }
   return found;
 }

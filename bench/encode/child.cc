@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "base/json.h"
 #include "sextant/error.h"
 
 extern char** environ;
@@ -72,7 +73,7 @@ Child::~Child() {
 }
 
 nlohmann::json Child::ask(const nlohmann::json& question) {
-  const std::string line = question.dump() + "\n";
+  const std::string line = base::json_text(question) + "\n";
   std::fwrite(line.data(), 1, line.size(), to_);
   std::fflush(to_);
   return listen();
@@ -88,10 +89,15 @@ std::optional<nlohmann::json> Child::hear() {
   char* text = nullptr;
   size_t capacity = 0;
   const ssize_t length = getline(&text, &capacity, from_);
-  nlohmann::json answer = length > 0 ? nlohmann::json::parse(text, text + length, nullptr, false) : nlohmann::json();
+  const std::string line = length > 0 ? std::string(text, static_cast<size_t>(length)) : std::string();
   std::free(text);
-  if (length <= 0) return std::nullopt;
-  if (answer.is_discarded()) throw Error(ErrorCode::internal, fmt::format("{}: answered no JSON", name_));
+  if (line.empty()) return std::nullopt;
+  nlohmann::json answer;
+  try {
+    answer = base::parse_json(line);
+  } catch (const nlohmann::json::parse_error&) {
+    throw Error(ErrorCode::internal, fmt::format("{}: answered no JSON", name_));
+  }
   if (answer.contains("error")) {
     throw Error(ErrorCode::internal, fmt::format("{}: {}", name_, answer["error"].get<std::string>()));
   }
@@ -117,11 +123,11 @@ void serve_lines(const std::function<nlohmann::json(const nlohmann::json&)>& ans
   while (std::getline(std::cin, line)) {
     nlohmann::json reply;
     try {
-      reply = answer(nlohmann::json::parse(line));
+      reply = answer(base::parse_json(line));
     } catch (const std::exception& error) {
       reply = {{"error", error.what()}};
     }
-    std::cout << reply.dump() << std::endl;
+    std::cout << base::json_text(reply) << std::endl;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/json.h"
 #include "sextant/error.h"
 #include "sextant/tokenizer.h"
 #include "simd/kernels.h"
@@ -229,7 +230,7 @@ void Contest::add_peer() {
       fs::path graph = options_.work_folder / "graphs" / folder_.filename() / (name + ".onnx");
       fs::create_directories(graph.parent_path());
       Child writer("graph.js", {"node", (options_.peer_sources / "graph.js").string(), folder_.string(), graph.string(),
-                                form.dump()});
+                                base::json_text(form)});
       writer.listen();
       peer.graphs.push_back({std::move(graph), masked});
     }

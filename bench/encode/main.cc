@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -18,9 +17,12 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/json.h"
+#include "cli/command_line.h"
 #include "contest.h"
 #include "report.h"
 #include "sextant/error.h"
+#include "sextant/version.h"
 #include "simd/kernels.h"
 #include "worker.h"
 
@@ -113,7 +115,8 @@ void run(Settings settings) {
       }
     }
   }
-  if (!settings.json_file.empty()) sextant::base::write_file_atomically(settings.json_file, all.dump(1) + "\n");
+  if (!settings.json_file.empty())
+    sextant::base::write_file_atomically(settings.json_file, sextant::base::json_text(all, 1) + "\n");
 }
 
 }  // namespace
@@ -129,36 +132,39 @@ int main(int argc, char** argv) {
   contest.program = fs::canonical("/proc/self/exe");
   contest.work_folder = fs::path(SEXTANT_BINARY_DIR) / "bench/encode/work";
   contest.peer_sources = fs::path(SEXTANT_SOURCE_DIR) / "bench/encode/peer";
-  CLI::App app("How fast text encoders turn texts into vectors, beside ONNX Runtime.", "bench_encode");
-  app.add_option("--shape", settings.shapes, "minilm-l6, bge-small, bge-base, modernbert-base, qwen3-0.6b, tiny-...")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--lengths", settings.lengths, "tokens of a text, 3 to 512, or mixed: 4 to 256")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--batch", settings.batches, "texts of a batch")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--threads", settings.threads)->delimiter(',')->check(CLI::Range(1, 256))->capture_default_str();
-  app.add_option("--compute", contest.computes, "float32, bfloat16, int8")->delimiter(',')->capture_default_str();
-  app.add_option("--tiers", contest.tiers, "scalar, avx2, avx512, ... or all; the machine's best where not given")
-      ->delimiter(',');
-  app.add_option("--rounds", contest.rounds)->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--seconds", contest.seconds, "the shortest turn")->capture_default_str();
-  app.add_option("--clock", settings.clock, "wall, or cpu: processor time, for one thread on a busy machine")
-      ->check(CLI::IsMember({"wall", "cpu"}))
-      ->capture_default_str();
-  app.add_option("--json", settings.json_file, "write the results there, too");
-  app.add_option("--work", contest.work_folder, "keeps models, graphs and the peer between runs")
-      ->capture_default_str();
-  app.add_option("--packed-cache", contest.packed_cache,
+  std::string work_folder = contest.work_folder.string(), packed_cache;
+  sextant::cli::CommandLine line("bench_encode", "How fast text encoders turn texts into vectors, beside ONNX Runtime.",
+                                 std::string(sextant::kVersion), "");
+  const sextant::cli::Command options = line.root();
+  options.option("--shape", settings.shapes, "minilm-l6, bge-small, bge-base, modernbert-base, qwen3-0.6b, tiny-...")
+      .delimiter(',')
+      .show_default();
+  options.option("--lengths", settings.lengths, "tokens of a text, 3 to 512, or mixed: 4 to 256")
+      .delimiter(',')
+      .show_default();
+  options.option("--batch", settings.batches, "texts of a batch").delimiter(',').range(1, 1024).show_default();
+  options.option("--threads", settings.threads, "threads of a call").delimiter(',').range(1, 256).show_default();
+  options.option("--compute", contest.computes, "float32, bfloat16, int8").delimiter(',').show_default();
+  options.option("--tiers", contest.tiers, "scalar, avx2, avx512, ... or all; the machine's best where not given")
+      .delimiter(',');
+  options.option("--rounds", contest.rounds, "turns of each").range(1, 1000).show_default();
+  options.option("--seconds", contest.seconds, "the shortest turn").show_default();
+  options.option("--clock", settings.clock, "wall, or cpu: processor time, for one thread on a busy machine")
+      .one_of({"wall", "cpu"})
+      .show_default();
+  options.option("--json", settings.json_file, "write the results there, too");
+  options.option("--work", work_folder, "keeps models, graphs and the peer between runs").show_default();
+  options.option("--packed-cache", packed_cache,
                  "Sextant keeps packed weights in this folder: from the second run on, load ms is that of a hit");
-  app.add_flag("--no-peer", settings.without_peer, "Sextant alone");
-  app.add_flag("--tiny", settings.tiny, "a few seconds, small models, no peer: for the tests");
-  CLI11_PARSE(app, argc, argv);
-  try {
+  options.flag("--no-peer", settings.without_peer, "Sextant alone");
+  options.flag("--tiny", settings.tiny, "a few seconds, small models, no peer: for the tests");
+  options.callback([&] {
+    contest.work_folder = work_folder;
+    contest.packed_cache = packed_cache;
     run(settings);
+  });
+  try {
+    line.run(argc, argv);
   } catch (const Error& error) {
     fmt::print(stderr, "bench_encode: {}\n", error.what());
     return sextant::exit_status(error.code());

@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "sextant/error.h"
 
@@ -226,7 +227,7 @@ void write_weights(const Shape& shape, const fs::path& path) {
     header[tensor.name] = {{"dtype", halves ? "BF16" : "F32"}, {"shape", tensor.dims}, {"data_offsets", {offset, end}}};
     offset = end;
   }
-  std::string text = header.dump();
+  std::string text = base::json_text(header);
   text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');
   std::ofstream file(path, std::ios::binary);
   const uint64_t length = text.size();
@@ -390,10 +391,10 @@ fs::path model_folder(const Shape& shape, const fs::path& into) {
   const json pooling = {{"word_embedding_dimension", shape.hidden},
                         {"pooling_mode_mean_tokens", !last},
                         {"pooling_mode_lasttoken", last}};
-  base::write_file_atomically(partial / "config.json", config_of(shape).dump(2));
-  base::write_file_atomically(partial / "modules.json", modules.dump(2));
-  base::write_file_atomically(partial / "1_Pooling/config.json", pooling.dump(2));
-  base::write_file_atomically(partial / "tokenizer.json", tokenizer_of(shape).dump());
+  base::write_file_atomically(partial / "config.json", base::json_text(config_of(shape), 2));
+  base::write_file_atomically(partial / "modules.json", base::json_text(modules, 2));
+  base::write_file_atomically(partial / "1_Pooling/config.json", base::json_text(pooling, 2));
+  base::write_file_atomically(partial / "tokenizer.json", base::json_text(tokenizer_of(shape)));
   write_weights(shape, partial / "model.safetensors");
   fs::rename(partial, folder);
   return folder;

@@ -22,13 +22,15 @@ struct RerankOptions {
   bool raw = false;              // logits, even where the model's config asks for a sigmoid
   size_t max_length = 0;         // tokens of query and document together; 0: the model's own limit
   std::string instruction = {};  // for models that take one (Qwen3-Reranker); empty: the model's own default
+  size_t threads = 1;            // 0: all processors; the scores do not depend on it
 };
 
 class Reranker {
  public:
   // A model folder whose config.json names a ...ForSequenceClassification model with one label, or Qwen3ForCausalLM,
-  // which answers yes or no. Throws not_found, corrupted or unsupported, naming the file and field.
-  static std::unique_ptr<Reranker> load(std::string_view name_or_folder);
+  // which answers yes or no. A precision below float32 is checked by the scores of built-in pairs
+  // (docs/performance.md). Throws not_found, corrupted or unsupported, naming the file and field.
+  static std::unique_ptr<Reranker> load(std::string_view name_or_folder, const LoadOptions& options = {});
 
   virtual ~Reranker() = default;
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cli/progress_bar.h"
+#include "model/cross_encoder.h"
 #include "model/transformer_model.h"
 
 namespace sextant::cli {
@@ -59,18 +60,36 @@ void add_compute_option(Command command, Context& context) {
       .type_name("FOLDER");
 }
 
-std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context) {
-  auto model = Embedder::load(name, {parse_compute(context.compute), context.packed_cache});
-  if (const auto* transformer = dynamic_cast<const model::TransformerModel*>(model.get())) {
-    for (const model::PrecisionCheck& check : transformer->precision_checks()) {
-      if (!check.passed() && check.compute == transformer->compute()) {
-        context.note("{} may not be precise enough for this model: {}", sextant::name(check.compute), check.text());
-      }
+namespace {
+
+LoadOptions load_options(const Context& context) { return {parse_compute(context.compute), context.packed_cache}; }
+
+// MODEL has what TransformerModel and CrossEncoder say of their precision.
+template <class Model>
+void note_precision(const Model& model, const Context& context) {
+  for (const model::PrecisionCheck& check : model.precision_checks()) {
+    if (!check.passed() && check.compute == model.compute()) {
+      context.note("{} may not be precise enough for this model: {}", sextant::name(check.compute), check.text());
     }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context) {
+  auto model = Embedder::load(name, load_options(context));
+  if (const auto* transformer = dynamic_cast<const model::TransformerModel*>(model.get())) {
+    note_precision(*transformer, context);
   } else if (context.compute != "float32" && context.compute != "auto") {
     context.note("--compute {} changes nothing for '{}': it has no layers that are computed here", context.compute,
                  name);
   }
+  return model;
+}
+
+std::unique_ptr<Reranker> load_reranker(const std::string& name, const Context& context) {
+  auto model = Reranker::load(name, load_options(context));
+  if (const auto* encoder = dynamic_cast<const model::CrossEncoder*>(model.get())) note_precision(*encoder, context);
   return model;
 }
 

@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 #include "sextant/embed.h"
 #include "sextant/error.h"
+#include "sextant/rerank.h"
 
 namespace sextant::cli {
 
@@ -55,5 +56,6 @@ void add_model_option(Command command, std::string& model, Context& context);
 void add_compute_option(Command command, Context& context);
 // The model of that name as --compute says; a precision that misses its bar or has no effect is noted.
 std::unique_ptr<Embedder> load_model(const std::string& name, const Context& context);
+std::unique_ptr<Reranker> load_reranker(const std::string& name, const Context& context);
 
 }  // namespace sextant::cli

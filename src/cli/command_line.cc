@@ -176,7 +176,8 @@ void CommandLine::run(int argc, char** argv) {
   take_marks_off(*app_);
   try {
     app_->parse(marked_arguments(argc, argv));
-    if (app_->get_subcommands().empty()) std::fputs((help_page(*app_) + '\n').c_str(), stdout);
+    const bool has_commands = !app_->get_subcommands([](CLI::App*) { return true; }).empty();
+    if (has_commands && app_->get_subcommands().empty()) std::fputs((help_page(*app_) + '\n').c_str(), stdout);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() != 0) {
       throw Error(ErrorCode::invalid_argument,

@@ -81,9 +81,9 @@ class CommandLine {
   ~CommandLine();
 
   Command root() const;
-  // Reads the arguments and runs the named command's callback; prints what --help and --version ask for, or the help
-  // page where no command is named. Throws invalid_argument, naming the command whose --help tells more; what callbacks
-  // throw passes through.
+  // Reads the arguments and runs the named command's callback, and the root's; prints what --help and --version ask
+  // for, or the help page where there are commands and none is named. Throws invalid_argument, naming the command whose
+  // --help tells more; what callbacks throw passes through.
   void run(int argc, char** argv);
 
  private:

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "io/bytes.h"
 #include "sextant/error.h"
 
@@ -63,7 +64,7 @@ uint64_t write_library(const std::string& path, const LibraryContents& contents)
                                  {"chunk_tokens_max", contents.meta.chunk_tokens_max},
                                  {"overlap_tokens", contents.meta.overlap_tokens},
                                  {"window_tokens", contents.meta.window_tokens}};
-  const std::string meta_text = meta.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string meta_text = base::json_text(meta);
   struct Part {
     std::string_view name;
     std::string_view bytes;
@@ -158,7 +159,7 @@ LibraryFile::LibraryFile(const std::filesystem::path& path) : path_(path.string(
 
   LibraryContents& c = contents_;
   try {
-    nlohmann::json meta = nlohmann::json::parse(section("meta"));
+    nlohmann::json meta = base::parse_json(section("meta"));
     c.meta.model_name = meta.at("model").at("name").get<std::string>();
     c.meta.model_hash = meta.at("model").at("hash").get<std::string>();
     c.meta.dim = meta.at("dim").get<uint64_t>();

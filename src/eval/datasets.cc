@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "io/csv.h"
 #include "io/jsonl.h"
 #include "io/lines.h"
@@ -605,8 +606,12 @@ ClassificationDataset read_classification(const fs::path& path, const Classifica
                 fmt::format("{}: expected a folder with train and test files, or a .json file", path.string()));
   }
   std::string name = path.string();
-  auto root = nlohmann::json::parse(base::read_file(path, kJsonBytesMax), nullptr, false);
-  if (root.is_discarded()) throw Error(ErrorCode::corrupted, fmt::format("{}: not valid JSON", name));
+  nlohmann::json root;
+  try {
+    root = base::parse_json(base::read_file(path, kJsonBytesMax));
+  } catch (const nlohmann::json::parse_error&) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: not valid JSON", name));
+  }
   if (!root.is_object()) throw Error(ErrorCode::corrupted, fmt::format("{}: not a JSON object", name));
   RawRows train = read_labelled_json(root, "train", name);
   RawRows test = read_labelled_json(root, "test", name);

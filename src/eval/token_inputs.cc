@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "io/npy.h"
 #include "model/transformer_model.h"
 #include "sextant/error.h"
@@ -30,7 +31,7 @@ void write_npy(const std::string& path, const tensor::Matrix& matrix) {
 TokenInputs read_token_inputs(const std::filesystem::path& path) {
   TokenInputs inputs;
   try {
-    const auto json = nlohmann::json::parse(base::read_file(path));
+    const auto json = base::parse_json(base::read_file(path));
     const auto ids = json.at("input_ids").get<std::vector<std::vector<TokenId>>>();
     std::vector<std::vector<int>> mask;
     std::vector<std::vector<TokenId>> types;

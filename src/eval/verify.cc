@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "eval/token_inputs.h"
 #include "io/npy.h"
 #include "model/cross_encoder.h"
@@ -62,7 +63,7 @@ Json read_json(const fs::path& path) {
     std::string text = base::read_file(path);
     constexpr std::string_view kNaN = ": NaN";
     for (size_t at = 0; (at = text.find(kNaN, at)) != std::string::npos;) text.replace(at, kNaN.size(), ": null");
-    return Json::parse(text);
+    return base::parse_ordered_json(text);
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not what a recording is: {}", path.string(), e.what()));
   }
@@ -112,7 +113,8 @@ class Verifier {
       pairs = pairs || json.contains("yes_token_id");
     }
     if (pairs) {
-      reranker_.emplace(folder_);
+      reranker_.emplace(folder_, LoadOptions{compute_});
+      compute_ = reranker_->compute();
     } else if (model::is_static_model(folder_)) {
       static_ = model::StaticModel::load(folder_);
     } else {
@@ -120,7 +122,7 @@ class Verifier {
       compute_ = transformer_->compute();
     }
     // What has one precision only is held to it.
-    if (!transformer_) compute_ = Compute::float32;
+    if (static_) compute_ = Compute::float32;
   }
 
   template <class Work>
@@ -195,6 +197,13 @@ class Verifier {
       comparison.add(ours.row(i), recorded.data() + i * ours.columns(), ours.columns());
     }
     report(file, comparison, tolerance, check_cosine);
+    if (compute_ == Compute::float32 || ours.columns() > 1 || ours.rows() < 2) return;
+    // Single numbers have no direction: what they may differ by is a part of how far they lie apart.
+    const auto [low, high] = std::minmax_element(recorded.begin(), recorded.end());
+    VerifiedFile& result = results_.back();
+    result.cosine_least = 0;
+    result.tolerance = lower_precision_share(compute_) * (double{*high} - double{*low});
+    result.passed = comparison.max_error <= result.tolerance;
   }
 
   const TokenInputs& inputs() {
@@ -613,6 +622,10 @@ double lower_precision_cosine(Compute compute) {
   return compute == Compute::bfloat16 ? 0.995 : compute == Compute::int8 ? 0.85 : 1.0;
 }
 
+double lower_precision_share(Compute compute) {
+  return compute == Compute::bfloat16 ? 0.03 : compute == Compute::int8 ? 0.2 : 0.0;
+}
+
 std::vector<VerifiedFile> verify_model(const fs::path& folder, Compute compute) {
   return Verifier(folder, compute).run();
 }
@@ -656,7 +669,7 @@ void record_model(const fs::path& folder, const std::vector<std::vector<std::str
     writer.append(std::span<const float>(vectors));
     writer.finish();
   }
-  base::write_file_atomically(texts_path, json.dump() + "\n");
+  base::write_file_atomically(texts_path, base::json_text(json) + "\n");
 }
 
 }  // namespace sextant::eval

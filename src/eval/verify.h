@@ -28,13 +28,16 @@ struct VerifiedFile {
 // One entry for every expected_* file of the folder, in the order of their names, and one for the token ids of e2e
 // files. Throws not_found where there is no recording, and what loading the model throws.
 // A transformer computes in COMPUTE; below float32 its vectors are held to lower_precision_cosine() instead of to an
-// absolute error.
+// absolute error, and a cross-encoder's scores to lower_precision_share().
 std::vector<VerifiedFile> verify_model(const std::filesystem::path& folder, Compute compute = Compute::float32);
 
 // The least cosine between a recording's rows and what a lower precision gives: 0.995 in bfloat16 and 0.85 in int8.
 // Looser than what a precision must reach to be chosen (model/precision.h): recordings are of tiny models with random
 // weights, in which few roundings average out, and of single hidden states.
 double lower_precision_cosine(Compute compute);
+// What a score may differ by as a share of the distance from a recording's lowest score to its highest: 0.03 in
+// bfloat16 and 0.2 in int8, looser for the same reason.
+double lower_precision_share(Compute compute);
 
 // Writes e2e.json and expected_embeddings.npy (a cross-encoder's pairs: expected_logits.npy) for TEXTS into the model's
 // folder. Throws already_exists rather than overwrite a recording.

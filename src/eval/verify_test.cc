@@ -46,7 +46,8 @@ TEST_P(GoldenModels, LowerPrecisionsStayWithinTheirBounds) {
   for (const auto& [compute, least] : {std::pair(Compute::bfloat16, 0.999), std::pair(Compute::int8, 0.98)}) {
     for (const VerifiedFile& file : verify_model(GetParam(), compute)) {
       EXPECT_TRUE(file.passed) << name(compute) << ", " << file.file << ": cosine " << file.cosine << " where "
-                               << file.cosine_least << " is wanted " << file.problem;
+                               << file.cosine_least << " is wanted, error " << file.max_error << " of "
+                               << file.tolerance << ' ' << file.problem;
       if (file.file.starts_with("expected_embeddings")) {
         EXPECT_GE(file.cosine, least) << name(compute) << ", " << file.file;
       }

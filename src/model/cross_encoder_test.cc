@@ -4,8 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <thread>
 
+#include "base/files.h"
+#include "base/json.h"
 #include "model/testing_folder.h"
+#include "model/transformer_model.h"
 #include "sextant/error.h"
 
 namespace sextant::model {
@@ -113,6 +118,105 @@ TEST_P(RerankerOf, EmptyTextsHaveAScore) {
   EXPECT_THROW(model.score("man", two, {}, few, nullptr), Error);
 }
 
+// More documents than are tokenised at once.
+TEST_P(RerankerOf, ManyScoresAreTheSameBytesInTheirOrderForAnyNumberOfThreads) {
+  const CrossEncoder model(golden(GetParam()));
+  const std::vector<std::string> some = many_documents();
+  std::vector<std::string> documents;
+  for (size_t i = 0; i < 700; ++i) {
+    documents.push_back(i % 90 == 5 ? some.back() + some.back() + some.back()
+                                    : some[i % some.size()].substr(0, i % 80));
+  }
+  for (bool raw : {false, true}) {
+    EmbedReport of_one;
+    const std::vector<float> one = score(model, "capital", documents, {.raw = raw}, &of_one);
+    EXPECT_FALSE(of_one.truncated.empty());
+    for (size_t threads : {2, 5}) {
+      EmbedReport of_many;
+      EXPECT_EQ(score(model, "capital", documents, {.raw = raw, .threads = threads}, &of_many), one) << threads;
+      EXPECT_EQ(of_many.token_count, of_one.token_count);
+      ASSERT_EQ(of_many.truncated.size(), of_one.truncated.size());
+      for (size_t i = 0; i < of_one.truncated.size(); ++i) {
+        EXPECT_EQ(of_many.truncated[i].item, of_one.truncated[i].item);
+        EXPECT_EQ(of_many.truncated[i].tokens_dropped, of_one.truncated[i].tokens_dropped);
+      }
+    }
+    for (size_t i : {0, 5, 511, 512, 699}) EXPECT_EQ(score(model, "capital", {documents[i]}, {.raw = raw})[0], one[i]);
+  }
+}
+
+TEST_P(RerankerOf, CallsAtOnceDoNotDisturbEachOther) {
+  const CrossEncoder model(golden(GetParam()));
+  const std::vector<std::string> documents = many_documents();
+  const std::vector<float> alone = score(model, "capital", documents);
+  std::vector<std::vector<float>> got(4);
+  std::vector<std::thread> callers;
+  for (auto& mine : got) callers.emplace_back([&] { mine = score(model, "capital", documents, {.threads = 3}); });
+  for (std::thread& caller : callers) caller.join();
+  for (const auto& mine : got) EXPECT_EQ(mine, alone);
+}
+
+TEST_P(RerankerOf, ALowerPrecisionIsCheckedWhenLoadedAndSaysHowNearItCame) {
+  const std::vector<std::string> documents = {"Paris is the capital", "a man", ""};
+  const std::vector<float> exact = score(CrossEncoder(golden(GetParam())), "capital", documents, {.raw = true});
+  for (Compute compute : {Compute::bfloat16, Compute::int8}) {
+    const CrossEncoder lower(golden(GetParam()), {compute});
+    EXPECT_EQ(lower.compute(), compute);
+    ASSERT_EQ(lower.precision_checks().size(), 1u);
+    const PrecisionCheck& check = lower.precision_checks()[0];
+    EXPECT_EQ(check.compute, compute);
+    EXPECT_EQ(check.measure, PrecisionMeasure::spread);
+    EXPECT_GT(check.value, 0);
+    EXPECT_LT(check.value, 0.2);
+    EXPECT_EQ(check.passed(), check.value <= precision_bar(compute, PrecisionMeasure::spread));
+    const std::vector<float> scores = score(lower, "capital", documents, {.raw = true});
+    EXPECT_NE(scores, exact);
+    for (size_t i = 0; i < documents.size(); ++i) EXPECT_NEAR(scores[i], exact[i], 0.2);
+  }
+}
+
+// What automatic takes has reached its bar, or is float32 with float32's bytes.
+TEST_P(RerankerOf, AutomaticTakesNothingThatMissesItsBar) {
+  const CrossEncoder chosen(golden(GetParam()), {Compute::automatic});
+  ASSERT_FALSE(chosen.precision_checks().empty());
+  for (const PrecisionCheck& check : chosen.precision_checks()) {
+    EXPECT_EQ(check.passed(), check.compute == chosen.compute()) << check.text();
+  }
+  const std::vector<std::string> documents = many_documents();
+  EXPECT_EQ(score(chosen, "capital", documents),
+            score(CrossEncoder(golden(GetParam()), {chosen.compute()}), "capital", documents));
+}
+
+TEST_P(RerankerOf, APackedCacheOfItsOwnGivesTheSameScoresAndChecks) {
+  const base::TemporaryFolder cache;
+  const auto outcome = [](const auto& model) {
+    for (const Origin& origin : model.origins()) {
+      if (origin.what == "packed cache") return origin.value;
+    }
+    return std::string();
+  };
+  const std::vector<std::string> documents = many_documents();
+  for (Compute compute : {Compute::float32, Compute::bfloat16, Compute::int8, Compute::automatic}) {
+    SCOPED_TRACE(name(compute));
+    // The same folder as an embedder has layers fitted to other texts.
+    EXPECT_EQ(outcome(TransformerModel(golden(GetParam()), {}, {}, {compute, cache.path()})), "written");
+    const CrossEncoder plain(golden(GetParam()), {compute});
+    EXPECT_EQ(outcome(plain), "");
+    const std::vector<float> want = score(plain, "capital", documents);
+    for (const char* expected : {"written", "read"}) {
+      const CrossEncoder model(golden(GetParam()), {compute, cache.path()});
+      EXPECT_EQ(outcome(model), expected);
+      EXPECT_EQ(score(model, "capital", documents), want);
+      EXPECT_EQ(model.compute(), plain.compute());
+      ASSERT_EQ(model.precision_checks().size(), plain.precision_checks().size());
+      for (size_t i = 0; i < plain.precision_checks().size(); ++i) {
+        EXPECT_EQ(model.precision_checks()[i].text(), plain.precision_checks()[i].text());
+        EXPECT_EQ(model.precision_checks()[i].value, plain.precision_checks()[i].value);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Folder, RerankerOf, testing::Values("e2e-crossencoder-bert", "e2e-reranker-xlmr"),
                          [](const auto& folder) { return identifier(folder.param); });
 
@@ -144,6 +248,62 @@ TEST(CrossEncoder, ADecodersScoreIsItsYesAgainstItsNo) {
   score(model, "food", {documents[0]}, {.max_length = whole - 3}, &report);
   ASSERT_EQ(report.truncated.size(), 1u);
   EXPECT_EQ(report.truncated[0].tokens_dropped, 3u);
+}
+
+TEST(CrossEncoder, ADecodersAnswersAreCheckedAsScoresAre) {
+  const AnsweringDecoder decoder;
+  const std::vector<std::string> documents = {"A man is eating.", "", "The girl"};
+  const std::vector<float> exact = score(CrossEncoder(decoder.folder().path()), "food", documents, {.raw = true});
+  const CrossEncoder lower(decoder.folder().path(), {Compute::bfloat16});
+  ASSERT_EQ(lower.precision_checks().size(), 1u);
+  EXPECT_GT(lower.precision_checks()[0].value, 0);
+  EXPECT_LT(lower.precision_checks()[0].value, 0.1) << lower.precision_checks()[0].text();
+  const std::vector<float> scores = score(lower, "food", documents, {.raw = true});
+  EXPECT_NE(scores, exact);
+  for (size_t i = 0; i < documents.size(); ++i) EXPECT_NEAR(scores[i], exact[i], 0.05);
+  EXPECT_EQ(score(lower, "food", documents, {.raw = true, .threads = 3}), scores);
+}
+
+TEST(CrossEncoder, IsKnownByAClassifierWithOneLabel) {
+  EXPECT_TRUE(CrossEncoder::is_one(golden("e2e-crossencoder-bert")));
+  EXPECT_TRUE(CrossEncoder::is_one(golden("e2e-reranker-xlmr")));
+  EXPECT_FALSE(CrossEncoder::is_one(golden("bert-mean")));
+  EXPECT_FALSE(CrossEncoder::is_one(golden("qwen3-reranker"))) << "an embedder's config says the same";
+  EXPECT_FALSE(CrossEncoder::is_one("/nowhere/at/all"));
+  const FolderCopy folder("e2e-crossencoder-bert");
+  folder.set("config.json", "id2label", {{"0", "no"}, {"1", "yes"}});
+  EXPECT_FALSE(CrossEncoder::is_one(folder.path()));
+}
+
+// Multiplies every float of the parameters whose names end in ENDING.
+void magnify(const FolderCopy& folder, std::string_view ending, float factor) {
+  std::string bytes = base::read_file(folder.at("model.safetensors"));
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
+  const Json header = base::parse_json(bytes.substr(sizeof header_bytes, header_bytes));
+  for (const auto& [name, tensor] : header.items()) {
+    if (!name.ends_with(ending)) continue;
+    for (size_t at = tensor["data_offsets"][0]; at < tensor["data_offsets"][1]; at += sizeof(float)) {
+      float value = 0;
+      char* place = &bytes[sizeof header_bytes + header_bytes + at];
+      std::memcpy(&value, place, sizeof value);
+      value *= factor;
+      std::memcpy(place, &value, sizeof value);
+    }
+  }
+  folder.write("model.safetensors", bytes);
+}
+
+TEST(CrossEncoder, ThatFallsBackScoresWithAHeadInFloat32AsWell) {
+  // Attention so sharp that roundings decide where it looks; the head uses the encoder's pooler.
+  const FolderCopy folder("e2e-crossencoder-bert");
+  magnify(folder, "query.weight", 100);
+  const CrossEncoder exact(folder.path()), chosen(folder.path(), {Compute::automatic});
+  ASSERT_TRUE(exact.encoder().pooler);
+  ASSERT_EQ(chosen.compute(), Compute::float32);
+  EXPECT_FALSE(chosen.precision_checks().back().passed()) << chosen.precision_checks().back().text();
+  const std::vector<std::string> documents = many_documents();
+  EXPECT_EQ(score(chosen, "capital", documents, {.raw = true}), score(exact, "capital", documents, {.raw = true}));
 }
 
 TEST(CrossEncoder, ADecoderWithoutTheTwoAnswersIsNoReranker) {
@@ -198,6 +358,9 @@ TEST(CrossEncoder, WithoutATokenizerStillComputesFromTokenIds) {
   batch.ids = {5, 6, 7};
   batch.sequences.append(3);
   EXPECT_EQ(model.logits(batch).columns(), model.encoder().vocabulary_size);
+  const CrossEncoder lower(golden("qwen3-reranker"), {Compute::int8});
+  ASSERT_EQ(lower.precision_checks().size(), 1u) << "checked by made-up ids";
+  EXPECT_LT(lower.precision_checks()[0].value, 0.5);
   try {
     score(model, "food", {"a man"});
     ADD_FAILURE() << "it gave a score";

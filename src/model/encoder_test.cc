@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/json.h"
 #include "model/pooling.h"
 #include "model/testing_folder.h"
 #include "sextant/error.h"
@@ -47,7 +48,7 @@ struct Model {
       : json(testing_folder::read_json(golden(name) / "config.json")),
         parameters(std::make_shared<const Weights>(Weights::load(golden(name)))) {}
   std::unique_ptr<Encoder> load() const {
-    return load_encoder(Config::parse(json.dump(), "a/config.json"), parameters);
+    return load_encoder(Config::parse(base::json_text(json), "a/config.json"), parameters);
   }
 
   Json json;
@@ -179,7 +180,7 @@ TEST_P(EncoderOf, EndsInAnErrorOrInNumbersWhateverItsConfigSays) {
       for (const Json& value : nonsense) {
         model.json = original;
         model.json[Json::json_pointer(place)] = value;
-        SCOPED_TRACE(place + " = " + value.dump());
+        SCOPED_TRACE(place + " = " + base::json_text(value));
         try {
           const std::unique_ptr<Encoder> encoder = model.load();
           ++loaded;
@@ -283,7 +284,7 @@ TEST(Encoder, NamesTheKeyOrTheTensorThatIsWrong) {
   for (const Wrong& wrong : cases) {
     Model model(wrong.folder);
     model.json[Json::json_pointer(wrong.key)] = wrong.value;
-    SCOPED_TRACE(std::string(wrong.folder) + wrong.key + " = " + wrong.value.dump());
+    SCOPED_TRACE(std::string(wrong.folder) + wrong.key + " = " + base::json_text(wrong.value));
     try {
       model.load();
       ADD_FAILURE() << "it was taken";

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/json.h"
 #include "base/random.h"
 #include "model/testing_folder.h"
 #include "sextant/error.h"
@@ -28,7 +29,7 @@ struct Model {
       : json(testing_folder::read_json(golden(name) / "config.json")),
         parameters(std::make_shared<const Weights>(Weights::load(golden(name)))),
         encoder(load_encoder(config(), parameters)) {}
-  Config config() const { return Config::parse(json.dump(), "a/config.json"); }
+  Config config() const { return Config::parse(base::json_text(json), "a/config.json"); }
 
   Json json;
   Parameters parameters;
@@ -39,8 +40,8 @@ TEST(SpladePooling, TakesTheMaximumOrTheSumOfTheLogarithms) {
   const tensor::Matrix logits = random_matrix(5, 7);
   for (const char* strategy : {"max", "sum"}) {
     for (const char* activation : {"relu", "log1p_relu"}) {
-      const SpladePooling pooling = SpladePooling::of(
-          Config::parse(Json{{"pooling_strategy", strategy}, {"activation_function", activation}}.dump(), "f"));
+      const SpladePooling pooling = SpladePooling::of(Config::parse(
+          base::json_text(Json{{"pooling_strategy", strategy}, {"activation_function", activation}}), "f"));
       const std::vector<float> weights = pooling(logits);
       for (size_t c = 0; c < 7; ++c) {
         double want = 0;

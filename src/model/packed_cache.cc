@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMagic = 0x44454b4341505853;  // "SXPACKED" where the smallest byte comes first
 // Counts up with whatever changes the bytes of a layer or what a check finds.
-constexpr uint64_t kFormat = 1;
+constexpr uint64_t kFormat = 2;
 
 using Head = std::array<uint64_t, 8>;
 enum HeadField { magic, format, file_bytes, index_offset, index_bytes, index_hash, reserved, head_hash };
@@ -108,9 +108,14 @@ Compute precision_from(uint64_t number) {
   return static_cast<Compute>(number);
 }
 
+PrecisionMeasure measure_from(uint64_t number) {
+  if (number > static_cast<uint64_t>(PrecisionMeasure::spread)) throw damaged("its index names no measure");
+  return static_cast<PrecisionMeasure>(number);
+}
+
 }  // namespace
 
-std::string packed_cache_key(std::span<const fs::path> folders, const fs::path& weights, Compute wanted) {
+std::string packed_cache_key(const ModelFiles& model, std::string_view use, Compute wanted) {
   const tensor::Kernels& kernels = tensor::kernels();
   std::string key;
   add(key, simd::name(kernels.tier));
@@ -119,11 +124,20 @@ std::string packed_cache_key(std::span<const fs::path> folders, const fs::path& 
   }
   add(key, fmt::format("bytes to {}, bf16 {}", kernels.i8_max, kernels.bf16_native));
   add(key, name(wanted));
-  for (Compute compute : {Compute::bfloat16, Compute::int8}) add(key, fmt::format("{}", precision_bar(compute)));
+  add(key, use);
+  for (Compute compute : {Compute::bfloat16, Compute::int8}) {
+    for (PrecisionMeasure measure : {PrecisionMeasure::cosine, PrecisionMeasure::spread}) {
+      add(key, fmt::format("{}", precision_bar(compute, measure)));
+    }
+  }
   for (std::string_view text : check_texts()) add(key, text);
-  add(key, weights.empty() ? "" : real_path(weights).string());
+  for (const CheckPair& pair : check_pairs()) {
+    add(key, pair.query);
+    add(key, pair.document);
+  }
+  add(key, model.weights.empty() ? "" : real_path(model.weights).string());
   std::set<fs::path> files;
-  for (const fs::path& folder : folders) {
+  for (const fs::path& folder : model.folders) {
     std::error_code error;
     for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
          entry.increment(error)) {
@@ -140,10 +154,13 @@ std::string packed_cache_key(std::span<const fs::path> folders, const fs::path& 
   return key;
 }
 
-fs::path packed_cache_file(const fs::path& cache, const fs::path& folder, const fs::path& weights, Compute wanted) {
+fs::path packed_cache_file(const fs::path& cache, const ModelFiles& files, std::string_view use, Compute wanted) {
   const std::string_view tier = simd::name(tensor::kernels().tier);
   std::string model;
-  for (const fs::path& path : {folder, weights}) add(model, path.empty() ? "" : real_path(path).string());
+  for (const fs::path& path : {files.folders.at(0), files.weights}) {
+    add(model, path.empty() ? "" : real_path(path).string());
+  }
+  add(model, use);
   return cache / fmt::format("{:016x}-{}-{}.packed", base::hash64(model), tier, name(wanted));
 }
 
@@ -158,7 +175,8 @@ void write_packed_cache(const fs::path& file, std::string_view key, Compute comp
   index.number(checks.size());
   for (const PrecisionCheck& check : checks) {
     index.number(static_cast<uint64_t>(check.compute));
-    index.real(check.cosine);
+    index.number(static_cast<uint64_t>(check.measure));
+    index.real(check.value);
   }
   // Layers that share their parameters have one entry.
   std::map<std::string_view, const tensor::PackedWeights*> entries;
@@ -223,10 +241,11 @@ void PackedCache::read(std::string_view key) {
   IndexReader reader(index);
   if (reader.text() != key) throw damaged("the model's files, or the kernels, are others now");
   compute_ = precision_from(reader.number());
-  const uint64_t checks = reader.count(2 * sizeof(uint64_t));
+  const uint64_t checks = reader.count(3 * sizeof(uint64_t));
   for (uint64_t i = 0; i < checks; ++i) {
     const Compute compute = precision_from(reader.number());
-    checks_.push_back({compute, reader.real()});
+    const PrecisionMeasure measure = measure_from(reader.number());
+    checks_.push_back({compute, measure, reader.real()});
   }
   const uint64_t layers = reader.count(sizeof(Layer));
   for (uint64_t i = 0; i < layers; ++i) {

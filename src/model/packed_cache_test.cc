@@ -86,7 +86,7 @@ TEST_P(PackedCacheOfGolden, GivesTheSameVectorsChecksAndPrecisionAsNoCache) {
       ASSERT_EQ(model.precision_checks().size(), plain.precision_checks().size());
       for (size_t i = 0; i < plain.precision_checks().size(); ++i) {
         EXPECT_EQ(model.precision_checks()[i].compute, plain.precision_checks()[i].compute);
-        EXPECT_EQ(model.precision_checks()[i].cosine, plain.precision_checks()[i].cosine);
+        EXPECT_EQ(model.precision_checks()[i].value, plain.precision_checks()[i].value);
       }
     }
   }
@@ -277,7 +277,7 @@ TEST_F(DamagedPackedCache, WithChecksumsOfItsOwnNeverLeadsOutsideOfTheFile) {
 TEST_F(DamagedPackedCache, OfAnotherFormatIsNamedSo) {
   std::string bytes = whole_;
   ++bytes[8];
-  EXPECT_THAT(problem_of(sealed(bytes)), HasSubstr("has format 2, not 1"));
+  EXPECT_THAT(problem_of(sealed(bytes)), HasSubstr("has format 3, not 2"));
 }
 
 TEST_F(DamagedPackedCache, IsRebuiltReplacedAndSaysSo) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/threads.h"
 #include "base/utf8.h"
 #include "model/remote_answer.h"
@@ -195,7 +196,7 @@ void RemoteEmbedder::embed(std::span<const std::string_view> texts, const EmbedO
 std::string RemoteEmbedder::request_body(const Batch& batch) const {
   nlohmann::json body = {{"model", model_}, {"input", batch.texts}, {"encoding_format", "base64"}};
   if (batch.ask_for_dim) body["dimensions"] = batch.dim;
-  return body.dump();
+  return base::json_text(body);
 }
 
 void RemoteEmbedder::send(HttpClient& client, const Batch& batch, uint64_t& token_count) const {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
 #include "http_server.h"
 #include "model/remote_answer.h"
 
@@ -49,7 +50,7 @@ class FakeApi {
   // The inputs of each request, in the order of arrival.
   std::vector<std::vector<std::string>> inputs() const {
     std::vector<std::vector<std::string>> out;
-    for (const Request& request : server.requests()) out.push_back(json::parse(request.body)["input"]);
+    for (const Request& request : server.requests()) out.push_back(base::parse_json(request.body)["input"]);
     return out;
   }
 
@@ -66,7 +67,7 @@ class FakeApi {
     if (trouble) {
       if (auto reply = trouble(request)) return *reply;
     }
-    json body = json::parse(request.body);
+    json body = base::parse_json(request.body);
     std::vector<std::string> input = body["input"];
     if (request.target != "/v1/embeddings" || request.method != "POST") return {404, ""};
     if (input.size() > texts_max) return {413, "{\"error\":\"batch size too large\",\"type\":\"Validation\"}"};
@@ -85,7 +86,7 @@ class FakeApi {
     }
     json out = {{"object", "list"}, {"data", data}, {"usage", {{"prompt_tokens", 3 * input.size()}}}};
     if (spoil) spoil(out);
-    return {200, out.dump()};
+    return {200, base::json_text(out)};
   }
 };
 
@@ -153,7 +154,7 @@ TEST_F(Remote, ARequestIsWhatTheApiAsksFor) {
   EXPECT_EQ(request.target, "/v1/embeddings");
   EXPECT_EQ(request.header("authorization"), "Bearer sk-secret");
   EXPECT_EQ(request.header("content-type"), "application/json");
-  json body = json::parse(request.body);
+  json body = base::parse_json(request.body);
   EXPECT_EQ(body["model"], "tiny");
   EXPECT_EQ(body["encoding_format"], "base64");
   EXPECT_FALSE(body.contains("dimensions"));
@@ -225,12 +226,12 @@ TEST_F(Remote, FewerDimensionsAreAskedFor) {
   std::string_view text = "abc";
   std::vector<float> out(4);
   model.embed({&text, 1}, {.dim = 4, .normalize = false}, out);
-  EXPECT_EQ(json::parse(api.server.requests().back().body)["dimensions"], 4);
+  EXPECT_EQ(base::parse_json(api.server.requests().back().body)["dimensions"], 4);
   EXPECT_THAT(out, ElementsAre(3, 'a', 1, 0));
   EXPECT_EQ(model.dim(), kDim);
   std::vector<float> whole(kDim);
   model.embed({&text, 1}, {.dim = kDim}, whole);
-  EXPECT_FALSE(json::parse(api.server.requests().back().body).contains("dimensions"))
+  EXPECT_FALSE(base::parse_json(api.server.requests().back().body).contains("dimensions"))
       << "older models refuse the field even where it asks for all";
   std::vector<float> more(9);
   EXPECT_THROW(model.embed({&text, 1}, {.dim = 9}, more), Error);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/json.h"
 
 namespace sextant::model::testing_folder {
 
@@ -30,7 +31,7 @@ inline std::vector<std::string> golden_names() {
   return names;
 }
 
-inline Json read_json(const std::filesystem::path& path) { return Json::parse(base::read_file(path)); }
+inline Json read_json(const std::filesystem::path& path) { return base::parse_json(base::read_file(path)); }
 
 // For the names of parameterised tests.
 inline std::string identifier(std::string name) {
@@ -61,7 +62,7 @@ class FolderCopy {
   void edit(std::string_view file, const std::function<void(Json&)>& change) const {
     Json json = std::filesystem::exists(path_ / file) ? read_json(path_ / file) : Json::object();
     change(json);
-    write(file, json.dump());
+    write(file, base::json_text(json));
   }
   void set(std::string_view file, const std::string& key, const Json& value) const {
     edit(file, [&](Json& json) { json[key] = value; });

@@ -3,16 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "base/files.h"
 #include "base/hash.h"
-#include "model/packed_cache.h"
-#include "model/precision.h"
 #include "model/transformer_model.h"
 #include "sextant/error.h"
-#include "simd/kernels.h"
 
 namespace sextant::model {
 namespace {
@@ -45,75 +41,11 @@ bool is_known(std::string_view kind) {
 TransformerModel::TransformerModel(const fs::path& folder, const std::string& name, const fs::path& weights,
                                    const LoadOptions& options)
     : folder_(folder), encoder_folder_(folder), name_(name.empty() ? folder.string() : name) {
-  loading_.emplace();
-  read_modules(weights, options);
+  EncoderLoader loader = read_modules(weights, options);
   read_tokenizer();
   read_prompts();
-  if (!loading_->cache_used) choose_precision(options.compute);
-  if (!loading_->cache_file.empty()) write_packed_cache(options.compute, weights);
-  loading_.reset();
-  weights_->give_up_pages();
-}
-
-void TransformerModel::read_packed_cache() {
-  std::shared_ptr<const PackedCache> cache;
-  try {
-    cache = PackedCache::open(loading_->cache_file, loading_->cache_key);
-    encoder_ = load_encoder(config_, Parameters(weights_, {.compute = operand_of(cache->compute()), .packed = cache}));
-  } catch (const Error& e) {
-    // What is wrong with the model itself will be said again when it is read without.
-    if (e.code() != ErrorCode::not_found) loading_->cache_problem = e.what();
-    return;
-  }
-  compute_ = cache->compute();
-  precision_checks_ = cache->precision_checks();
-  loading_->cache_used = true;
-}
-
-void TransformerModel::write_packed_cache(Compute wanted, const fs::path& weights) {
-  std::string outcome = "read";
-  if (!loading_->cache_used) {
-    const std::string& problem = loading_->cache_problem;
-    outcome = problem.empty() ? "written" : "rebuilt: " + problem;
-    try {
-      if (packed_cache_key(loading_->cache_folders, weights, wanted) != loading_->cache_key) {
-        throw Error(ErrorCode::unavailable, "the model's files changed while they were read");
-      }
-      base::make_folders(loading_->cache_file.parent_path());
-      model::write_packed_cache(loading_->cache_file, loading_->cache_key, compute_, precision_checks_,
-                                *loading_->made);
-    } catch (const Error& e) {
-      outcome = fmt::format("not written: {}", e.what());
-    }
-  }
-  origins_.push_back({"packed cache", outcome, loading_->cache_file.string()});
-}
-
-void TransformerModel::choose_precision(Compute wanted) {
-  if (wanted == Compute::float32) return;  // as it was read
-  std::vector<Compute> candidates = {wanted};
-  if (wanted == Compute::automatic) candidates = precisions_to_try(tensor::kernels());
-  const tensor::Matrix exact = check_vectors();
-  for (Compute candidate : candidates) {
-    load_encoder_as(candidate);
-    if (candidate == Compute::float32) return;
-    const tensor::Matrix vectors = check_vectors();
-    PrecisionCheck check{candidate, 1};
-    for (size_t i = 0; i < exact.rows(); ++i) {
-      const float cosine = simd::kernels().cosine_f32(exact.row(i), vectors.row(i), exact.columns());
-      check.cosine = std::min(check.cosine, std::isnan(cosine) ? -1.0 : static_cast<double>(cosine));
-    }
-    precision_checks_.push_back(check);
-    if (wanted != Compute::automatic || check.passed()) return;
-  }
-}
-
-void TransformerModel::load_encoder_as(Compute compute) {
-  encoder_.reset();  // two at once would double the memory
-  if (loading_->made) loading_->made->clear();
-  encoder_ = load_encoder(
-      config_, Parameters(weights_, {operand_of(compute), loading_->input_ranges, false, nullptr, loading_->made}));
-  compute_ = compute;
+  loader.choose(encoder_, PrecisionMeasure::cosine, [&] { return check_vectors(); });
+  precision_ = loader.finish(origins_);
 }
 
 tensor::Matrix TransformerModel::check_vectors() const {
@@ -135,48 +67,27 @@ tensor::Matrix TransformerModel::check_vectors() const {
                  : sentence_vectors(hidden, batch.sequences, {}, true);
 }
 
-void TransformerModel::read_modules(const fs::path& weights, const LoadOptions& options) {
+EncoderLoader TransformerModel::read_modules(const fs::path& weights, const LoadOptions& options) {
   const fs::path modules_path = folder_ / "modules.json";
   std::vector<Config> list;
+  ModelFiles files{{folder_}, weights};
   if (fs::exists(modules_path)) {
     list = Config::load_list(modules_path);
     for (const Config& module : list) {
       const std::string kind = kind_of(module.text("type"));
-      if (kind == "Transformer" || kind == "MLMTransformer") encoder_folder_ = inside(folder_, module);
+      files.folders.push_back(inside(folder_, module));
+      if (kind == "Transformer" || kind == "MLMTransformer") encoder_folder_ = files.folders.back();
     }
   }
-  if (!options.packed_cache.empty()) {
-    loading_->cache_folders = {folder_, encoder_folder_};
-    for (const Config& module : list) loading_->cache_folders.push_back(inside(folder_, module));
-    loading_->cache_key = packed_cache_key(loading_->cache_folders, weights, options.compute);
-    loading_->cache_file = packed_cache_file(options.packed_cache, folder_, weights, options.compute);
-    loading_->made = std::make_shared<std::vector<NamedLinear>>();
-  }
+  EncoderLoader loader(std::move(files), "embedder", options);
   config_ = Config::load(encoder_folder_ / "config.json");
   weights_ = std::make_shared<const Weights>(Weights::load(weights.empty() ? encoder_folder_ : weights));
   const Parameters parameters(weights_);
-  if (!loading_->cache_file.empty()) read_packed_cache();
-  if (!loading_->cache_used) {
-    // What is checked against float32 is also fitted to what float32 sees meanwhile.
-    const bool checks = options.compute != Compute::float32;
-    if (checks) loading_->input_ranges = std::make_shared<std::map<std::string, std::vector<float>>>();
-    encoder_ = load_encoder(config_, Parameters(weights_, {tensor::Compute::float32, loading_->input_ranges, true,
-                                                           nullptr, checks ? nullptr : loading_->made}));
-  }
+  encoder_ = loader.read(config_, weights_);
   masked_lm_head_ = MaskedLmHead::load(config_, parameters, *encoder_);
   m3_heads_ = M3Heads::load(folder_, encoder_->hidden_size);
   strips_ = !m3_heads_;
-  origins_.push_back({"architecture",
-                      fmt::format("{}, {} layers, hidden size {}", encoder_->architecture, encoder_->layer_count,
-                                  encoder_->hidden_size),
-                      config_.source()});
-  std::vector<std::string_view> types;
-  for (const auto& [name, tensor] : weights_->tensors()) {
-    const std::string_view type = model::name(tensor.dtype);
-    if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
-  }
-  origins_.push_back(
-      {"parameters", fmt::format("{}, kept as {}", parameter_count(), fmt::join(types, " and ")), weights_->source()});
+  origins_ = origins_of(*encoder_, config_, *weights_);
 
   dim_ = encoder_->hidden_size;
   bool pooled = false;
@@ -248,6 +159,7 @@ void TransformerModel::read_modules(const fs::path& weights, const LoadOptions& 
       appended_id_ = static_cast<TokenId>(id);
     }
   }
+  return loader;
 }
 
 void TransformerModel::read_tokenizer() {
@@ -325,18 +237,6 @@ void TransformerModel::read_prompts() {
 const Tokenizer& TransformerModel::tokenizer() const {
   if (!tokenizer_) throw Error(ErrorCode::not_found, tokenizer_problem_);
   return *tokenizer_;
-}
-
-uint64_t TransformerModel::parameter_count() const {
-  uint64_t count = 0;
-  for (const auto& [name, tensor] : weights_->tensors()) count += tensor.element_count();
-  return count;
-}
-
-uint64_t TransformerModel::parameter_bytes() const {
-  uint64_t bytes = 0;
-  for (const auto& [name, tensor] : weights_->tensors()) bytes += tensor.bytes.size();
-  return bytes;
 }
 
 const std::string& TransformerModel::hash() const {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
 #include "base/files.h"
@@ -18,13 +17,6 @@
 
 namespace sextant::model {
 namespace {
-
-// Rows computed at once: enough for reading the weights to cost little beside computing with them, few enough for the
-// activations to stay near the processor.
-constexpr size_t kPackRows = 512;
-// Texts whose packs are formed together. While these are computed, the tokens of the next are found.
-constexpr size_t kWindowTexts = 512;
-constexpr size_t kTokenizedAtOnce = 32;
 
 // What Python's str.strip removes.
 bool is_python_space(char32_t c) {
@@ -179,27 +171,6 @@ tensor::Matrix TransformerModel::sentence_vectors(tensor::Matrix hidden, const t
   return x;
 }
 
-std::vector<TransformerModel::Pack> TransformerModel::packs_of(const std::vector<Item>& items, size_t begin,
-                                                               size_t end) {
-  std::vector<size_t> order(end - begin);
-  std::iota(order.begin(), order.end(), begin);
-  // Long ones first, so that threads end together.
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return items[a].ids.size() > items[b].ids.size(); });
-  std::vector<Pack> packs;
-  size_t rows = 0;
-  for (size_t i : order) {
-    // A sequence longer than a pack has one of its own; items without tokens have no rows.
-    if (packs.empty() || rows + items[i].ids.size() > kPackRows) {
-      packs.emplace_back();
-      rows = 0;
-    }
-    packs.back().push_back(i);
-    rows += items[i].ids.size();
-  }
-  return packs;
-}
-
 OutputSet TransformerModel::outputs() const {
   OutputSet set;
   set.dense = !splade_;
@@ -239,25 +210,13 @@ void TransformerModel::embed_outputs(std::span<const std::string_view> texts, co
   base::ThreadPool& pool = base::ThreadPool::shared(options.threads);
   tensor::Context context{pool, buffers_};
   std::vector<Item> items(texts.size());
-  auto window_end = [&](size_t begin) { return std::min(texts.size(), begin + kWindowTexts); };
-  auto tokenize = [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) items[i] = prepare(texts[i], options);
-  };
-  // The first window's tokens alone; then each window's packs beside the tokens of the next.
-  std::vector<Pack> packs;
-  size_t tokenized = 0;
-  while (true) {
-    const size_t next = window_end(tokenized);
-    const size_t slices = (next - tokenized + kTokenizedAtOnce - 1) / kTokenizedAtOnce;
-    pool.parallel_for(packs.size() + slices, [&](size_t task, size_t) {
-      if (task < packs.size()) return compute(packs[task], items, options, wanted, dim, out, context);
-      const size_t begin = tokenized + (task - packs.size()) * kTokenizedAtOnce;
-      tokenize(begin, std::min(next, begin + kTokenizedAtOnce));
-    });
-    if (tokenized == next) break;
-    packs = packs_of(items, tokenized, next);
-    tokenized = next;
-  }
+  compute_in_packs(
+      texts.size(), pool,
+      [&](size_t i) {
+        items[i] = prepare(texts[i], options);
+        return items[i].ids.size();
+      },
+      [&](const Pack& pack) { compute(pack, items, options, wanted, dim, out, context); });
   for (size_t i = 0; i < items.size(); ++i) note(items[i], i, report);
 }
 

@@ -5,14 +5,12 @@
 // tokenizer_config.json give the longest input, config_sentence_transformers.json prompts and similarity; BGE-M3's
 // heads lie in sparse_linear.pt and colbert_linear.pt. What is in effect, and from which file, is kept in origins().
 // Source: the sentence-transformers library, version 5.
-// Texts are computed in packs of sequences, long ones first, which threads take one after the other; the tokens of the
-// texts that follow are found meanwhile.
+// Texts are computed in packs (model/packs.h), in the precision that a check allows (model/encoder_loader.h).
 // Threads: immutable once loaded; a call computes on the calling thread and, where its options ask for more, on those
 // of a pool that all calls share.
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -21,10 +19,10 @@
 #include <variant>
 #include <vector>
 
-#include "model/encoder.h"
+#include "model/encoder_loader.h"
 #include "model/heads.h"
+#include "model/packs.h"
 #include "model/pooling.h"
-#include "model/precision.h"
 #include "sextant/embed.h"
 
 namespace sextant::model {
@@ -39,11 +37,6 @@ struct LayerNormModule {
   tensor::LayerNorm norm;
 };
 using Module = std::variant<DenseModule, NormalizeModule, LayerNormModule>;
-
-// A setting, its value and the file it was read from; for `sextant info`.
-struct Origin {
-  std::string what, value, file;
-};
 
 class TransformerModel : public Embedder {
  public:
@@ -92,34 +85,17 @@ class TransformerModel : public Embedder {
                                   std::span<const size_t> skipped, std::optional<bool> normalize, size_t cut,
                                   tensor::Context& context) const;
   // What the layers compute in, and how each lower precision that was tried compared with float32.
-  Compute compute() const { return compute_; }
-  const std::vector<PrecisionCheck>& precision_checks() const { return precision_checks_; }
+  Compute compute() const { return precision_.compute; }
+  const std::vector<PrecisionCheck>& precision_checks() const { return precision_.checks; }
   const std::vector<Origin>& origins() const { return origins_; }
-  uint64_t parameter_count() const;
-  uint64_t parameter_bytes() const;
+  uint64_t parameter_bytes() const { return weights_->bytes(); }
 
  private:
   struct Item;
-  // What is needed only while a model is loaded.
-  struct Loading {
-    // What the layers' inputs were seen to take in float32; nullptr where nothing is checked.
-    std::shared_ptr<std::map<std::string, std::vector<float>>> input_ranges;
-    // Where there is to be a packed cache: where it lies, what it must be of, and the layers to write into it.
-    std::filesystem::path cache_file;
-    std::string cache_key;
-    std::vector<std::filesystem::path> cache_folders;
-    std::shared_ptr<std::vector<NamedLinear>> made;
-    std::string cache_problem;  // why there is one, and it is not used
-    bool cache_used = false;
-  };
-  void choose_precision(Compute wanted);
-  void load_encoder_as(Compute compute);
-  // Takes encoder and precision from the packed cache where there is a whole one of this model.
-  void read_packed_cache();
-  void write_packed_cache(Compute wanted, const std::filesystem::path& weights);
   // Of check_texts(), or of made-up ids where there is no tokenizer: [texts, dim].
   tensor::Matrix check_vectors() const;
-  void read_modules(const std::filesystem::path& weights, const LoadOptions& options);
+  // Returns what goes on loading the encoder.
+  EncoderLoader read_modules(const std::filesystem::path& weights, const LoadOptions& options);
   void read_tokenizer();
   void read_prompts();
   Item prepare(std::string_view text, const EmbedOptions& options) const;
@@ -129,18 +105,13 @@ class TransformerModel : public Embedder {
   size_t limit_of(const EmbedOptions& options) const;
   static void note(const Item& item, size_t index, EmbedReport* report);
   size_t prompt_token_count(const std::string& prompt) const;
-  // Sequences computed together: positions in the call, longest first.
-  using Pack = std::vector<size_t>;
-  static std::vector<Pack> packs_of(const std::vector<Item>& items, size_t begin, size_t end);
   void compute(const Pack& pack, const std::vector<Item>& items, const EmbedOptions& options, OutputSet wanted,
                size_t dim, Outputs& out, tensor::Context& context) const;
 
   std::filesystem::path folder_, encoder_folder_;
   std::string name_;
   Config config_;
-  Compute compute_ = Compute::float32;
-  std::vector<PrecisionCheck> precision_checks_;
-  std::optional<Loading> loading_;
+  ChosenPrecision precision_;
   std::shared_ptr<const Weights> weights_;
   std::shared_ptr<tensor::Buffers> buffers_ = std::make_shared<tensor::Buffers>();
   std::unique_ptr<Encoder> encoder_;

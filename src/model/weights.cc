@@ -134,6 +134,12 @@ uint64_t Weights::bytes() const {
   return total;
 }
 
+uint64_t Weights::element_count() const {
+  uint64_t total = 0;
+  for (const auto& [name, tensor] : tensors_) total += tensor.element_count();
+  return total;
+}
+
 void Weights::give_up_pages() const {
   for (const base::MappedFile& file : files_) file.give_up_pages();
 }

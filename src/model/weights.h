@@ -40,6 +40,7 @@ class Weights {
   const std::string& source() const { return source_; }
   // Of all tensors.
   uint64_t bytes() const;
+  uint64_t element_count() const;
   // Takes no more memory for what was read of the files so far; tensors stay valid and are read again when used.
   void give_up_pages() const;
   // Says that so many more bytes were read for the last time: every 32 MB of them, pages are given up.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json.h"
 #include "sextant/error.h"
 
 namespace sextant::train {
@@ -74,7 +75,7 @@ std::string file(const SpecialTokens& special, Json normalizer, Json pre_tokeniz
               {"post_processor", std::move(post_processor)},
               {"decoder", std::move(decoder)},
               {"model", std::move(model)}};
-  return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return base::json_text(all, 2) + "\n";
 }
 
 }  // namespace
@@ -168,7 +169,7 @@ std::string tokenizer_config_json(const SpecialTokens& special, bool lowercase) 
                             {"mask_token", &special.mask}}) {
     if (*token) config[key] = **token;
   }
-  return config.dump(2) + "\n";
+  return base::json_text(config, 2) + "\n";
 }
 
 }  // namespace sextant::train

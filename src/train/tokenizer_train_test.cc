@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "io/bytes.h"
 #include "sextant/error.h"
@@ -78,7 +79,7 @@ class TokenizerTraining : public ::testing::Test {
 TEST_F(TokenizerTraining, WritesTheFieldsOfTheFormatInItsOrder) {
   std::string text = write("text.txt", sample_text());
   for (VocabularyModel model : kModels) {
-    auto file = nlohmann::ordered_json::parse(train({text}, options(model, 400)));
+    auto file = base::parse_ordered_json(train({text}, options(model, 400)));
     std::vector<std::string> keys;
     for (const auto& [key, value] : file.items()) keys.push_back(key);
     EXPECT_THAT(keys, ElementsAre("version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
@@ -94,7 +95,7 @@ TEST_F(TokenizerTraining, NumbersTheVocabularyWithoutGapsAndAgreesWithTheReport)
   std::string text = write("text.txt", sample_text());
   for (VocabularyModel model : kModels) {
     TokenizerTrainReport report;
-    auto file = nlohmann::ordered_json::parse(train({text}, options(model, 360), &report));
+    auto file = base::parse_ordered_json(train({text}, options(model, 360), &report));
     const auto& vocabulary = file["model"]["vocab"];
     ASSERT_EQ(vocabulary.size(), report.vocabulary_size) << name(model);
     EXPECT_LE(report.vocabulary_size, 360u);
@@ -115,7 +116,7 @@ TEST_F(TokenizerTraining, MakesTokenizersThatGiveTheTextBack) {
     EXPECT_EQ(encoding.special_mask.back(), 1) << name(model);
     EXPECT_EQ(tokenizer.decode(encoding.ids), "the tap drips") << name(model);
     EXPECT_EQ(tokenizer.vocabulary_size(),
-              nlohmann::json::parse(base::read_file(folder_.path() / "out/tokenizer.json"))["model"]["vocab"].size());
+              base::parse_json(base::read_file(folder_.path() / "out/tokenizer.json"))["model"]["vocab"].size());
   }
 }
 
@@ -177,7 +178,7 @@ TEST_F(TokenizerTraining, TakesItsOwnSpecialTokens) {
   std::string text = write("text.txt", sample_text());
   TokenizerTrainOptions own = options(VocabularyModel::wordpiece, 400);
   own.special_tokens = {{"[UNK]", "[Q]"}};
-  auto file = nlohmann::json::parse(train({text}, own));
+  auto file = base::parse_json(train({text}, own));
   EXPECT_EQ(file["model"]["vocab"]["[Q]"], 1);
   EXPECT_TRUE(file["post_processor"].is_null());
   own.special_tokens = {{"[Q]"}};

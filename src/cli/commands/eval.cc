@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/table.h"
 #include "eval/tasks.h"
@@ -154,7 +155,7 @@ void print_json(const char* task, const std::vector<Row>& rows, const Models& mo
     }
     out["results"].push_back(result);
   }
-  print(out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(base::json_text(out, 2) + "\n");
 }
 
 void report(const char* task, const std::vector<Row>& rows, const Models& models, const Options& options,

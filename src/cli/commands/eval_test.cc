@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "program.h"
 
 namespace sextant::cli {
@@ -55,7 +56,7 @@ TEST_F(EvalCommand, JsonHoldsNumbersAndTheProtocol) {
   Outcome outcome = run_sextant(
       {"eval", "sts", "--json", "--dim", "32", "--against", "builtin", "--data", write("pairs.tsv", kPairs)});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  auto json = nlohmann::json::parse(outcome.out);
+  auto json = base::parse_json(outcome.out);
   EXPECT_EQ(json["task"], "sts");
   EXPECT_EQ(json["dim"], 32);
   EXPECT_NEAR(json["results"][0]["spearman"].get<double>(), 1, 1e-12);
@@ -72,7 +73,7 @@ TEST_F(EvalCommand, RetrievalRanksABeirFolder) {
   write("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td1\t1\n");
   Outcome outcome = run_sextant({"eval", "retrieval", "--json", "--data", folder()});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  auto json = nlohmann::json::parse(outcome.out);
+  auto json = base::parse_json(outcome.out);
   EXPECT_EQ(json["results"][0]["ndcg@10"], 1);
   EXPECT_EQ(json["results"][0]["documents"], 2);
 }
@@ -84,7 +85,7 @@ TEST_F(EvalCommand, ClassificationKnowsBothProtocols) {
   for (const char* protocol : {"centroid", "mteb"}) {
     Outcome outcome = run_sextant({"eval", "classify", "--json", "--protocol", protocol, "--data", folder()});
     ASSERT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_EQ(nlohmann::json::parse(outcome.out)["results"][0]["accuracy"], 1) << protocol;
+    EXPECT_EQ(base::parse_json(outcome.out)["results"][0]["accuracy"], 1) << protocol;
   }
 }
 

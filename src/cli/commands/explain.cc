@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/table.h"
 
@@ -40,7 +41,7 @@ void print_json(const Explanation& explanation, const Embedder& model, const Opt
   out["norm_before"] = explanation.norm_before;
   out["dim"] = explanation.vector.size();
   out["vector"] = explanation.vector;
-  print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  print(base::json_text(out) + "\n");
 }
 
 }  // namespace

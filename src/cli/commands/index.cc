@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "sextant/library.h"
 
@@ -34,7 +35,7 @@ void print_json(const LibraryReport& report, const Embedder& model, const Option
                                 {"seconds", seconds}};
   out["skipped"] = nlohmann::ordered_json::array();
   for (const auto& file : report.skipped) out["skipped"].push_back({{"path", file.path}, {"reason", file.reason}});
-  print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  print(base::json_text(out) + "\n");
 }
 
 void print_notes(const LibraryReport& report, const Context& context, const Options& options, double seconds) {

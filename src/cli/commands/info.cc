@@ -4,9 +4,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/threads.h"
 #include "cli/commands/all.h"
 #include "cli/table.h"
+#include "model/cross_encoder.h"
+#include "model/hub.h"
 #include "model/transformer_model.h"
 #include "sextant/version.h"
 #include "simd/kernels.h"
@@ -40,6 +43,25 @@ std::string licence_of(const std::string& name) {
   return found.empty() ? "no licence file" : found;
 }
 
+// Of what computes: MODEL is a TransformerModel or a CrossEncoder.
+template <class Model>
+void add_computing(const Model& model, std::vector<Origin>& facts) {
+  facts.push_back({"memory", bytes_text(model.parameter_bytes()) + " of parameters in the files", ""});
+  facts.push_back({"computed in", std::string(name(model.compute())), ""});
+  for (const model::PrecisionCheck& check : model.precision_checks()) {
+    facts.push_back({fmt::format("check of {}", name(check.compute)), check.text(), ""});
+  }
+}
+
+std::vector<Origin> describe(const model::CrossEncoder& model) {
+  std::vector<Origin> facts = {{"model", model.name(), ""},
+                               {"kind", "cross-encoder: a score for query and document", ""}};
+  facts.insert(facts.end(), model.origins().begin(), model.origins().end());
+  add_computing(model, facts);
+  facts.push_back({"licence", licence_of(model.name()), ""});
+  return facts;
+}
+
 std::vector<Origin> describe(const Embedder& model) {
   std::vector<Origin> facts = {{"model", model.name(), ""}};
   const auto* transformer = dynamic_cast<const model::TransformerModel*>(&model);
@@ -52,11 +74,7 @@ std::vector<Origin> describe(const Embedder& model) {
       if (has) outputs += (outputs.empty() ? "" : ", ") + std::string(name);
     }
     facts.push_back({"outputs", outputs, ""});
-    facts.push_back({"memory", bytes_text(transformer->parameter_bytes()) + " of parameters in the files", ""});
-    facts.push_back({"computed in", std::string(name(transformer->compute())), ""});
-    for (const model::PrecisionCheck& check : transformer->precision_checks()) {
-      facts.push_back({fmt::format("check of {}", name(check.compute)), check.text(), ""});
-    }
+    add_computing(*transformer, facts);
   } else {
     const bool remote = !model.has_tokenizer();
     facts.push_back({"architecture",
@@ -86,6 +104,14 @@ std::vector<Origin> describe(const Embedder& model) {
   return unique;
 }
 
+// Whatever NAME is: what scores pairs is described as that.
+std::vector<Origin> facts_of(const std::string& name, const Context& context) {
+  const fs::path folder = fs::is_directory(name) ? fs::path(name) : model::find_in_cache(name).value_or(fs::path());
+  if (folder.empty() || !model::CrossEncoder::is_one(folder)) return describe(*load_model(name, context));
+  auto model = load_reranker(name, context);
+  return describe(dynamic_cast<const model::CrossEncoder&>(*model));
+}
+
 }  // namespace
 
 void add_info(Command app, Context& context) {
@@ -95,14 +121,13 @@ void add_info(Command app, Context& context) {
   add_compute_option(command, context);
   add_common_options(command, context, Common::json);
   command.callback([model_name, &context] {
-    auto model = load_model(*model_name, context);
     std::vector<Origin> facts = {
         {"version", std::string(kVersion), ""},
         {"instructions",
          fmt::format("{} (this machine's best: {})", simd::name(simd::kernels().tier), simd::name(simd::best_tier())),
          ""},
         {"threads", std::to_string(base::default_thread_count()), ""}};
-    const std::vector<Origin> of_model = describe(*model);
+    const std::vector<Origin> of_model = facts_of(*model_name, context);
     facts.insert(facts.end(), of_model.begin(), of_model.end());
     if (context.json) {
       nlohmann::ordered_json out = nlohmann::ordered_json::object();
@@ -110,7 +135,7 @@ void add_info(Command app, Context& context) {
         out[fact.what] = {{"value", fact.value}};
         if (!fact.file.empty()) out[fact.what]["from"] = fact.file;
       }
-      return print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+      return print(base::json_text(out) + "\n");
     }
     size_t width = 0;
     for (const Origin& fact : facts) width = std::max(width, fact.what.size());

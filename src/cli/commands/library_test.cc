@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "io/npy.h"
 #include "program.h"
 
@@ -43,7 +44,7 @@ std::vector<nlohmann::json> json_lines(const std::string& text) {
   std::vector<nlohmann::json> out;
   std::istringstream lines(text);
   std::string line;
-  while (std::getline(lines, line)) out.push_back(nlohmann::json::parse(line));
+  while (std::getline(lines, line)) out.push_back(base::parse_json(line));
   return out;
 }
 
@@ -55,7 +56,7 @@ TEST_F(Commands, IndexSaysOnStderrWhatItDidAndWhatItSkipped) {
   EXPECT_THAT(outcome.err, HasSubstr("Skipped scan.pdf: has none of the endings"));
   EXPECT_EQ(run_sextant({"index", at("docs"), "--output", at("lib"), "--quiet"}).err, "");
   Outcome json = run_sextant({"index", at("docs"), "--output", at("lib"), "--quiet", "--json"});
-  auto report = nlohmann::json::parse(json.out);
+  auto report = base::parse_json(json.out);
   EXPECT_EQ(report["documents"], 2);
   EXPECT_EQ(report["skipped"][0]["path"], "scan.pdf");
 }
@@ -76,7 +77,7 @@ TEST_F(Commands, SearchGivesJsonForPrograms) {
   index();
   Outcome outcome = run_sextant({"search", at("lib"), "dough for a loaf", "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  auto json = nlohmann::json::parse(outcome.out);
+  auto json = base::parse_json(outcome.out);
   EXPECT_EQ(json["query"], "dough for a loaf");
   EXPECT_EQ(json["exact"], true);
   ASSERT_EQ(json["hits"].size(), 2u);
@@ -84,7 +85,7 @@ TEST_F(Commands, SearchGivesJsonForPrograms) {
   EXPECT_EQ(json["hits"][0]["passage"], "Flour, yeast and salt. Let the dough rise twice.");
   EXPECT_GE(json["embed_ms"].get<double>(), 0);
   Outcome all = run_sextant({"search", at("lib"), "tap", "--json", "--all-passages"});
-  EXPECT_EQ(nlohmann::json::parse(all.out)["hits"].size(), 3u);
+  EXPECT_EQ(base::parse_json(all.out)["hits"].size(), 3u);
 }
 
 TEST_F(Commands, SearchFindsItsLibraryInTheEnvironment) {
@@ -93,7 +94,7 @@ TEST_F(Commands, SearchFindsItsLibraryInTheEnvironment) {
   Outcome outcome = run_sextant({"search", "bread", "--json"});
   ::unsetenv("SEXTANT_LIBRARY");
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(nlohmann::json::parse(outcome.out)["hits"][0]["path"], "bread.txt");
+  EXPECT_EQ(base::parse_json(outcome.out)["hits"][0]["path"], "bread.txt");
 }
 
 TEST_F(Commands, ErrorsAreOneLineWithTheirStatus) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "io/npy.h"
 #include "program.h"
 
@@ -27,7 +28,7 @@ std::string golden(const std::string& name) { return SEXTANT_SOURCE_DIR "/tests/
 std::vector<json> lines_of(const std::string& text) {
   std::vector<json> lines;
   std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+  for (std::string line; std::getline(in, line);) lines.push_back(base::parse_json(line));
   return lines;
 }
 
@@ -48,7 +49,7 @@ TEST(ModelCommands, VerifyPrintsAVerdictForEachRecordingAndFailsOnAMiss) {
   EXPECT_EQ(missed.status, 4);
   EXPECT_THAT(missed.err, HasSubstr("1 of the recorded outputs"));
   size_t misses = 0;
-  for (const json& file : json::parse(missed.out)) misses += file["passed"].get<bool>() ? 0 : 1;
+  for (const json& file : base::parse_json(missed.out)) misses += file["passed"].get<bool>() ? 0 : 1;
   EXPECT_EQ(misses, 1u);
   EXPECT_EQ(run_sextant({"verify", copy / "1_Pooling"}).status, 3);
   EXPECT_EQ(run_sextant({"verify"}).status, 2);
@@ -75,7 +76,7 @@ TEST(ModelCommands, InfoSaysWhatBecameOfThePackedCache) {
     options.insert(options.begin(), {"info", golden("e2e-minilm-style"), "--json", "--compute", "int8"});
     Outcome outcome = run_sextant(options);
     EXPECT_EQ(outcome.status, 0) << outcome.err;
-    return json::parse(outcome.out);
+    return base::parse_json(outcome.out);
   };
   EXPECT_FALSE(info({}).contains("packed cache")) << "off unless it is asked for";
   const json first = info({"--packed-cache", by_flag}), second = info({"--packed-cache", by_flag});
@@ -197,10 +198,38 @@ TEST(ModelCommands, RerankPutsTheBestFirstAndNamesTheLine) {
   EXPECT_EQ(run_sextant({"rerank", "q", "--input", "-", "--model", golden("bert-mean")}, documents).status, 1);
 }
 
+TEST(ModelCommands, RerankComputesInTheWantedPrecisionAndNotesWhatMissesItsBar) {
+  const std::string documents = "Turn off the water.\nOpening hours\nFix a dripping tap\n";
+  auto rerank = [&](const std::string& model, const std::string& compute, const std::string& threads = "1") {
+    return run_sextant({"rerank", "how to fix a tap", "--input", "-", "--json", "--model", golden(model), "--compute",
+                        compute, "--threads", threads},
+                       documents);
+  };
+  const Outcome exact = rerank("e2e-crossencoder-bert", "float32"), lower = rerank("e2e-crossencoder-bert", "bfloat16");
+  EXPECT_EQ(lower.status, 0) << lower.err;
+  EXPECT_EQ(lower.err, "") << "it reaches its bar";
+  EXPECT_NE(lower.out, exact.out);
+  EXPECT_EQ(rerank("e2e-crossencoder-bert", "bfloat16", "3").out, lower.out);
+  EXPECT_THAT(rerank("e2e-reranker-xlmr", "int8").err,
+              HasSubstr("int8 may not be precise enough for this model: logits"));
+  EXPECT_EQ(rerank("e2e-reranker-xlmr", "fp8").status, 2);
+}
+
+TEST(ModelCommands, InfoDescribesACrossEncoderByItsScores) {
+  Outcome outcome = run_sextant({"info", golden("e2e-crossencoder-bert"), "--json", "--compute", "bfloat16"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json info = base::parse_json(outcome.out);
+  EXPECT_THAT(info["kind"]["value"].get<std::string>(), HasSubstr("cross-encoder"));
+  EXPECT_EQ(info["score"]["value"], "the logit's sigmoid");
+  EXPECT_EQ(info["computed in"]["value"], "bfloat16");
+  EXPECT_THAT(info["check of bfloat16"]["value"].get<std::string>(), HasSubstr("of their spread"));
+  EXPECT_FALSE(info.contains("dimensions"));
+}
+
 TEST(ModelCommands, InfoTellsWhatIsInEffectAndFromWhichFile) {
   Outcome outcome = run_sextant({"info", golden("e2e-bge-style"), "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const json info = json::parse(outcome.out);
+  const json info = base::parse_json(outcome.out);
   EXPECT_EQ(info["pooling"]["value"], "cls");
   EXPECT_THAT(info["pooling"]["from"].get<std::string>(), HasSubstr("1_Pooling/config.json"));
   EXPECT_THAT(info["prompt query"]["value"].get<std::string>(), HasSubstr("Represent this sentence"));

@@ -1,6 +1,7 @@
 // sextant nearest and sextant analogy: the words of a model's vocabulary that lie nearest to a vector.
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/table.h"
 #include "cli/vectors.h"
@@ -20,7 +21,7 @@ void show(const WordVectors& vocabulary, const std::vector<WordHit>& hits, Metri
   if (context.json) {
     nlohmann::ordered_json out = nlohmann::ordered_json::array();
     for (const WordHit& hit : hits) out.push_back({{"word", vocabulary.words[hit.word]}, {"score", hit.score}});
-    print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    print(base::json_text(out) + "\n");
     return;
   }
   Table table({"word", std::string(name(metric))});

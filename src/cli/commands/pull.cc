@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "model/hub.h"
 
@@ -39,7 +40,7 @@ void add_pull(Command app, Context& context) {
                                     {"folder", report.folder.string()},
                                     {"bytes_downloaded", report.bytes_downloaded},
                                     {"files", std::move(files)}};
-      return print(out.dump() + "\n");
+      return print(base::json_text(out) + "\n");
     }
     const auto downloaded = std::count_if(report.files.begin(), report.files.end(),
                                           [](const model::PulledFile& file) { return file.downloaded; });

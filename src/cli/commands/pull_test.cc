@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "http_server.h"
 #include "model/hub.h"
 #include "program.h"
@@ -76,7 +77,7 @@ class Pull : public WithVariables {
         }
         siblings.push_back(file);
       }
-      return {200, json{{"sha", kCommit}, {"siblings", siblings}}.dump()};
+      return {200, base::json_text(json{{"sha", kCommit}, {"siblings", siblings}})};
     }
     if (request.target.find("/org/builtin/resolve/") == 0) {
       return {200, base::read_file(source / request.target.substr(request.target.rfind('/') + 1))};
@@ -102,12 +103,12 @@ TEST_F(Pull, APulledModelIsFoundByItsNameEverywhere) {
 }
 
 TEST_F(Pull, JsonTellsWhatWasDone) {
-  json out = json::parse(run_sextant({"pull", "org/builtin", "--json", "--quiet"}).out);
+  json out = base::parse_json(run_sextant({"pull", "org/builtin", "--json", "--quiet"}).out);
   EXPECT_EQ(out["commit"], kCommit);
   EXPECT_EQ(out["files"].size(), 3u);
   EXPECT_GT(out["bytes_downloaded"], 0);
   Outcome again = run_sextant({"pull", "org/builtin", "--json", "--quiet"});
-  EXPECT_EQ(json::parse(again.out)["bytes_downloaded"], 0);
+  EXPECT_EQ(base::parse_json(again.out)["bytes_downloaded"], 0);
   EXPECT_THAT(again.err, IsEmpty());
 }
 
@@ -123,10 +124,10 @@ TEST_F(Pull, FailuresHaveTheirExitStatus) {
 TEST_F(WithVariables, ARemoteModelEmbedsLikeALocalOne) {
   HttpServer server([](const Request& request) {
     json data = json::array();
-    for (size_t i = 0; i < json::parse(request.body)["input"].size(); ++i) {
+    for (size_t i = 0; i < base::parse_json(request.body)["input"].size(); ++i) {
       data.push_back({{"index", i}, {"embedding", {3.0, 4.0}}});
     }
-    return Reply{200, json{{"data", data}}.dump()};
+    return Reply{200, base::json_text(json{{"data", data}})};
   });
   set("OPENAI_BASE_URL", server.url() + "/v1");
   set("OPENAI_API_KEY", "sk-secret");

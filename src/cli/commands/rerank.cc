@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "base/threads.h"
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "engine/text_source.h"
 
@@ -21,7 +21,8 @@ struct Options {
   size_t limit = 0;
 };
 
-constexpr size_t kSliceDocuments = 8;
+// Documents of one call: enough for their lengths to be sorted, few enough for the bar to move.
+constexpr size_t kCallDocuments = 512;
 constexpr size_t kShownColumns = 60;
 
 struct Document {
@@ -31,30 +32,23 @@ struct Document {
 std::vector<float> score_all(const Reranker& model, const Options& options, const std::vector<Document>& documents,
                              const Context& context) {
   std::vector<float> scores(documents.size());
-  const size_t slices = (documents.size() + kSliceDocuments - 1) / kSliceDocuments;
-  std::vector<EmbedReport> reports(slices);
-  base::ThreadPool pool(context.thread_count);
+  RerankOptions rerank = options.rerank;
+  rerank.threads = context.thread_count;
   auto progress = context.progress();
   if (progress) progress->begin("reranking", "documents", documents.size());
-  std::mutex mutex;
-  size_t done = 0;
-  pool.parallel_for(slices, [&](size_t slice, size_t) {
-    const size_t begin = slice * kSliceDocuments;
-    const size_t end = std::min(documents.size(), begin + kSliceDocuments);
+  for (size_t begin = 0; begin < documents.size(); begin += kCallDocuments) {
+    const size_t end = std::min(documents.size(), begin + kCallDocuments);
     std::vector<std::string_view> texts;
     for (size_t i = begin; i < end; ++i) texts.push_back(documents[i].text);
-    model.score(options.query, texts, options.rerank, std::span(scores).subspan(begin, end - begin), &reports[slice]);
-    std::lock_guard lock(mutex);
-    done += end - begin;
-    if (progress) progress->report(done);
-  });
-  if (progress) progress->end();
-  for (size_t slice = 0; slice < slices; ++slice) {
-    for (const auto& cut : reports[slice].truncated) {
-      const Document& document = documents[slice * kSliceDocuments + cut.item];
-      context.note("Truncated {}: {} tokens of query and document dropped", document.name, cut.tokens_dropped);
+    EmbedReport report;
+    model.score(options.query, texts, rerank, std::span(scores).subspan(begin, end - begin), &report);
+    for (const auto& cut : report.truncated) {
+      context.note("Truncated {}: {} tokens of query and document dropped", documents[begin + cut.item].name,
+                   cut.tokens_dropped);
     }
+    if (progress) progress->report(end);
   }
+  if (progress) progress->end();
   return scores;
 }
 
@@ -83,10 +77,11 @@ void add_rerank(Command app, Context& context) {
   command.flag("--raw", options->rerank.raw, "Logits, even where the model's config asks for a sigmoid");
   command.option("--instruction", options->rerank.instruction, "For models that take one (Qwen3-Reranker)");
   command.option("--max-length", options->rerank.max_length, "Most tokens of query and document together").positive();
+  add_compute_option(command, context);
   add_common_options(command, context, Common::json | Common::threads);
   command.callback([options, &context] {
     auto source = engine::open_text_source(options->source);
-    auto model = Reranker::load(options->model);
+    auto model = load_reranker(options->model, context);
     std::vector<Document> documents;
     engine::SourceItem item;
     while (source->next(item)) documents.push_back({std::move(item.text), std::move(item.name)});
@@ -99,7 +94,7 @@ void add_rerank(Command app, Context& context) {
       if (context.json) {
         nlohmann::ordered_json line = {
             {"index", i}, {"name", documents[i].name}, {"score", scores[i]}, {"text", documents[i].text}};
-        print(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+        print(base::json_text(line) + "\n");
       } else {
         print(fmt::format("{:<10} {:>9.4f}  {}\n", documents[i].name, scores[i],
                           faint(first_columns(documents[i].text))));

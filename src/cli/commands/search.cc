@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json.h"
 #include "base/utf8.h"
 #include "cli/commands/all.h"
 #include "cli/sample_library.h"
@@ -44,7 +45,7 @@ void print_json(const SearchResult& result, const std::string& query, const Libr
                            {"match_begin", hit.match_begin},
                            {"match_end", hit.match_end}});
   }
-  print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  print(base::json_text(out) + "\n");
 }
 
 // The passage, or what of it stands around the match, wrapped, with the match emphasised.

@@ -1,6 +1,7 @@
 // sextant similarity: how near two texts are; the number comes first.
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/vectors.h"
 
@@ -30,7 +31,7 @@ void add_similarity(Command app, Context& context) {
     float score = measure(metric, a, b);
     if (context.json) {
       nlohmann::ordered_json out = {{"score", score}, {"metric", name(metric)}, {"a", options->a}, {"b", options->b}};
-      print(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+      print(base::json_text(out) + "\n");
     } else {
       print(fmt::format("{:.4f}  {}\n", score,
                         faint(fmt::format("{} of \"{}\" and \"{}\"", name(metric), options->a, options->b))));

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "train/static_folder.h"
 #include "train/static_trainer.h"
@@ -68,7 +69,7 @@ class Recipe {
  public:
   Recipe(const std::string& path, train::StaticTrainOptions& options) : path_(path), options_(options) {
     try {
-      root_ = json::parse(base::read_file(path));
+      root_ = base::parse_json(base::read_file(path));
     } catch (const json::exception& e) {
       throw Error(ErrorCode::corrupted, fmt::format("{}: not valid JSON: {}", path, e.what()));
     }
@@ -131,7 +132,7 @@ class Recipe {
     try {
       return value.get<T>();
     } catch (const json::exception&) {
-      throw bad(key, fmt::format("{}, found {}", expected, value.dump()));
+      throw bad(key, fmt::format("{}, found {}", expected, base::json_text(value)));
     }
   }
 
@@ -244,7 +245,7 @@ void add_train_static(Command train, Context& context) {
                                     {"held_out_pairs", report.held_out_count},
                                     {"held_out_loss", report.held_out_loss},
                                     {"seconds", report.seconds}};
-      return print(out.dump() + "\n");
+      return print(base::json_text(out) + "\n");
     }
     print(fmt::format("{}: {} steps over {} pairs in {:.0f} s; held-out loss {:.4f}\n", o.output.string(),
                       report.step_count, report.pair_count, report.seconds,

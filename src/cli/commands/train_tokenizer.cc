@@ -1,6 +1,7 @@
 // sextant train tokenizer: a vocabulary from text, in the form that Hugging Face's libraries load too.
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "train/tokenizer_train.h"
 
@@ -101,7 +102,7 @@ void add_train_tokenizer(Command train_command, Context& context) {
                                     {"texts_repaired", report.words.texts_repaired},
                                     {"counting_seconds", report.counting_s},
                                     {"training_seconds", report.training_s}};
-      return print(out.dump() + "\n");
+      return print(base::json_text(out) + "\n");
     }
     print(fmt::format(
         "{}: {} entries from {} words ({} distinct) of {} texts; counted in {:.1f} s, trained in {:.1f} s\n",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/table.h"
 #include "io/jsonl.h"
@@ -27,7 +28,7 @@ std::vector<std::vector<std::string>> read_texts(const std::string& path) {
   while (reader.next(line)) {
     if (line.starts_with('[')) {
       try {
-        texts.push_back(nlohmann::json::parse(line).get<std::vector<std::string>>());
+        texts.push_back(base::parse_json(line).get<std::vector<std::string>>());
       } catch (const nlohmann::json::exception&) {
         throw Error(ErrorCode::corrupted, fmt::format("{}: a line that begins with '[' must be a list of texts", path));
       }
@@ -64,7 +65,7 @@ bool print_results(const std::vector<std::pair<std::string, std::vector<eval::Ve
                      {"problem", file.problem}});
     }
   }
-  print(context.json ? out.dump() + "\n" : table.text());
+  print(context.json ? base::json_text(out) + "\n" : table.text());
   return missed == 0;
 }
 

@@ -1,0 +1,17 @@
+#include "base/json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace sextant::base {
+
+nlohmann::json parse_json(std::string_view text) { return nlohmann::json::parse(text); }
+nlohmann::ordered_json parse_ordered_json(std::string_view text) { return nlohmann::ordered_json::parse(text); }
+
+std::string json_text(const nlohmann::json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace sextant::base
