@@ -78,8 +78,10 @@ SearchResult IndexImpl::search(std::span<const float> query, const SearchOptions
   const bool exact = options.exact || (options.breadth == 0 && options.target_recall >= 1);
   if (exact || !has_graph()) return scan(query, k, options.allowed);
   const std::shared_ptr<const Calibration> measured = calibration();
+  // More candidates than there are rows would only take memory.
   const size_t breadth =
-      std::max(k, options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall));
+      std::clamp(options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall), k,
+                 std::max(k, row_count_.load(std::memory_order_acquire)));
   PlanAnswer plan{SearchPlan::graph, breadth};
   if (options.allowed != nullptr) {
     plan = choose_plan({.rows = size(),
@@ -91,6 +93,7 @@ SearchResult IndexImpl::search(std::span<const float> query, const SearchOptions
   }
   if (plan.plan == SearchPlan::scan) return scan(query, k, options.allowed);
   if (plan.plan == SearchPlan::code_scan) return scan_codes(query, k, options.allowed);
+  plan.breadth = std::min(plan.breadth, std::max(k, row_count_.load(std::memory_order_acquire)));
   std::optional<SearchResult> result = walk_for(query, k, plan.breadth, plan.plan, options.allowed);
   // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
   if (!result) return codes_ ? scan_codes(query, k, options.allowed) : scan(query, k, options.allowed);

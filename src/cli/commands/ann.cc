@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/threads.h"
@@ -158,7 +159,7 @@ void build(const BuildOptions& options, const Context& context) {
                                  {"index_bytes", std::filesystem::file_size(options.output)},
                                  {"row_bytes", file.rows() * file.dim() * io::size_bytes(file.type())},
                                  {"peak_memory_bytes", base::peak_memory_bytes()}};
-  print(line.dump() + "\n");
+  print(base::json_text(line) + "\n");
 }
 
 void add_build(Command ann, Context& context) {
@@ -376,15 +377,16 @@ void search(const RunOptions& options, const Context& context) {
   if (options.sweep) {
     for (size_t breadth : kSweep) {
       if (breadth < options.k) continue;
-      print(run.measure(fmt::format("breadth={}", breadth), {.breadth = breadth}).dump() + "\n");
+      print(base::json_text(run.measure(fmt::format("breadth={}", breadth), {.breadth = breadth})) + "\n");
     }
   } else if (options.exact) {
-    print(run.measure("exact", {.exact = true}).dump() + "\n");
+    print(base::json_text(run.measure("exact", {.exact = true})) + "\n");
   } else if (options.breadth > 0) {
-    print(run.measure(fmt::format("breadth={}", options.breadth), {.breadth = options.breadth}).dump() + "\n");
+    print(base::json_text(run.measure(fmt::format("breadth={}", options.breadth), {.breadth = options.breadth})) +
+          "\n");
   } else {
-    print(run.measure(fmt::format("target_recall={}", options.target_recall), {.target_recall = options.target_recall})
-              .dump() +
+    print(base::json_text(run.measure(fmt::format("target_recall={}", options.target_recall),
+                                      {.target_recall = options.target_recall})) +
           "\n");
   }
   if (!options.output.empty()) run.write_ids();
