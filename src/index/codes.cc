@@ -20,17 +20,17 @@ constexpr size_t kBlockBytes = 32;
 
 Codes::Codes(CodeKind kind, size_t dim, size_t capacity)
     : owned_codes_(capacity * row_bytes(kind, dim)),
-      owned_scales_(capacity),
+      owned_factors_(capacity),
       codes_(owned_codes_.data()),
-      scales_(owned_scales_.data()),
+      factors_(owned_factors_.data()),
       kind_(kind),
       dim_(dim),
       row_bytes_(row_bytes(kind, dim)) {}
 
-Codes::Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const float> scales)
-    : codes_(codes.data()), scales_(scales.data()), kind_(kind), dim_(dim), row_bytes_(row_bytes(kind, dim)) {}
+Codes::Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const CodeFactors> factors)
+    : codes_(codes.data()), factors_(factors.data()), kind_(kind), dim_(dim), row_bytes_(row_bytes(kind, dim)) {}
 
-float Codes::encode(size_t row, const float* values) {
+float Codes::encode(size_t row, const float* values, float length) {
   const simd::Kernels& k = simd::kernels();
   std::byte* code = owned_codes_.data() + row * row_bytes_;
   const double squared = k.dot_f32(values, values, dim_);
@@ -44,7 +44,7 @@ float Codes::encode(size_t row, const float* values) {
       const float at = std::clamp(value * per_step + 8.0f, 0.0f, 15.0f);
       return static_cast<uint8_t>(at);
     };
-    float with = 0, length = 0;
+    float with = 0, coded = 0;
     for (size_t block = 0; block < dim_ / kBlock; ++block) {
       const float* from = values + block * kBlock;
       for (size_t j = 0; j < kBlockBytes; ++j) {
@@ -53,11 +53,11 @@ float Codes::encode(size_t row, const float* values) {
         code[block * kBlockBytes + j] = static_cast<std::byte>(low | high << 4);
         const float a = static_cast<float>(low) - kMiddle4, b = static_cast<float>(high) - kMiddle4;
         with += from[j] * a + from[kBlockBytes + j] * b;
-        length += a * a + b * b;
+        coded += a * a + b * b;
       }
     }
     with_code = with;
-    squared_code = length;
+    squared_code = coded;
   } else {
     auto* levels = reinterpret_cast<int8_t*>(code);
     const float largest = k.max_abs_f32(values, dim_);
@@ -68,7 +68,7 @@ float Codes::encode(size_t row, const float* values) {
     }
   }
   // <x, x> = scale * <x, c - middle>: what is coded has the product with x that x has.
-  owned_scales_[row] = with_code > 0 ? static_cast<float>(squared / with_code) : 0;
+  owned_factors_[row] = {with_code > 0 ? static_cast<float>(squared / with_code) : 0, length};
   if (squared <= 0 || squared_code <= 0) return 0;
   const double cosine_squared = with_code * with_code / (squared * squared_code);
   return static_cast<float>(std::max(0.0, 1 / cosine_squared - 1));
@@ -90,7 +90,7 @@ void Codes::make_query(size_t row, CodedQuery& query) const {
   const auto* code = reinterpret_cast<const uint8_t*>(codes_ + row * row_bytes_);
   if (kind_ == CodeKind::sq8) {
     std::copy_n(reinterpret_cast<const int8_t*>(code), dim_, query.values.begin());
-    query.scale = scales_[row];
+    query.scale = factors_[row].scale;
     query.middle = 0;
     return;
   }
@@ -104,7 +104,7 @@ void Codes::make_query(size_t row, CodedQuery& query) const {
       sum += to[j] + to[kBlockBytes + j];
     }
   }
-  query.scale = scales_[row] / 2;
+  query.scale = factors_[row].scale / 2;
   query.middle = kMiddle4 * static_cast<float>(sum);
 }
 
@@ -122,7 +122,7 @@ void Codes::products(const CodedQuery& query, const uint32_t* ids, size_t count,
                    sums);
     }
     for (size_t i = 0; i < n; ++i) {
-      products[begin + i] = scales_[ids[begin + i]] * query.scale * (static_cast<float>(sums[i]) - query.middle);
+      products[begin + i] = factors_[ids[begin + i]].scale * query.scale * (static_cast<float>(sums[i]) - query.middle);
     }
   }
 }

@@ -26,16 +26,22 @@ struct CodedQuery {
   float middle = 0;            // what the codes' middle contributes to every product
 };
 
+// What stands beside a row's code.
+struct CodeFactors {
+  float scale;   // of its levels
+  float length;  // of the row, squared, as Space::transform_row gives it
+};
+
 // Where rows lie that will be needed soon; to be kept in registers.
 struct Prefetch {
   const std::byte* rows;
   size_t row_bytes;
-  const float* scales;  // beside them, or nullptr
+  const CodeFactors* factors;  // beside them, or nullptr
 
   void operator()(uint32_t row) const {
     const std::byte* from = rows + row * row_bytes;
     for (const std::byte* end = from + row_bytes; from < end; from += 64) __builtin_prefetch(from);
-    if (scales != nullptr) __builtin_prefetch(scales + row);
+    if (factors != nullptr) __builtin_prefetch(factors + row);
   }
 };
 
@@ -44,15 +50,16 @@ class Codes {
   Codes() = default;
   // kind is sq4 or sq8; dim a multiple of 64.
   Codes(CodeKind kind, size_t dim, size_t capacity);
-  // Views of what codes() and scales() gave.
-  Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const float> scales);
+  // Views of what codes() and factors() gave.
+  Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const CodeFactors> factors);
 
   CodeKind kind() const { return kind_; }
   size_t row_bytes() const { return row_bytes_; }
   static size_t row_bytes(CodeKind kind, size_t dim) { return kind == CodeKind::sq4 ? dim / 2 : dim; }
 
-  // values [dim], rotated. Returns the squared length of what the code leaves out, relative to that of the row.
-  float encode(size_t row, const float* values);
+  // values [dim], rotated, of that squared length. Returns the squared length of what the code leaves out, relative to
+  // that of the row.
+  float encode(size_t row, const float* values, float length);
 
   void make_query(const float* values, CodedQuery& query) const;
   // A row in the place of a query.
@@ -60,16 +67,17 @@ class Codes {
 
   // Estimated products of the query with rows ids[0..count).
   void products(const CodedQuery& query, const uint32_t* ids, size_t count, float* products) const;
-  Prefetch prefetch() const { return {codes_, row_bytes_, scales_}; }
+  Prefetch prefetch() const { return {codes_, row_bytes_, factors_}; }
+  float length(uint32_t row) const { return factors_[row].length; }
 
   std::span<const std::byte> codes(size_t count) const { return {codes_, count * row_bytes_}; }
-  std::span<const float> scales(size_t count) const { return {scales_, count}; }
+  std::span<const CodeFactors> factors(size_t count) const { return {factors_, count}; }
 
  private:
   base::GrowingArray<std::byte> owned_codes_;
-  base::GrowingArray<float> owned_scales_;
+  base::GrowingArray<CodeFactors> owned_factors_;
   const std::byte* codes_ = nullptr;
-  const float* scales_ = nullptr;
+  const CodeFactors* factors_ = nullptr;
   CodeKind kind_ = CodeKind::sq4;
   size_t dim_ = 0;
   size_t row_bytes_ = 0;

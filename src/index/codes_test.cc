@@ -53,7 +53,7 @@ TEST_P(CodesOf, estimate_products_without_bias_and_as_well_as_they_say) {
   double error = 0;
   for (size_t i = 0; i < count; ++i) {
     rows.push_back(normal_vector(dim, 100 + i));
-    error += codes.encode(i, rows.back().data()) / count;
+    error += codes.encode(i, rows.back().data(), 1) / count;
   }
   EXPECT_LT(error, GetParam() == CodeKind::sq4 ? 0.015 : 0.0002);
   const std::vector<float> query_values = normal_vector(dim, 7);
@@ -81,7 +81,7 @@ TEST_P(CodesOf, estimate_products_of_rows_with_each_other) {
   std::vector<std::vector<float>> rows;
   for (size_t i = 0; i < count; ++i) {
     rows.push_back(normal_vector(dim, 100 + i));
-    codes.encode(i, rows.back().data());
+    codes.encode(i, rows.back().data(), 1);
   }
   CodedQuery query;
   for (size_t a = 0; a < count; ++a) {
@@ -98,8 +98,8 @@ TEST_P(CodesOf, estimate_products_of_rows_with_each_other) {
 TEST_P(CodesOf, take_zero_and_very_long_vectors) {
   Codes codes(GetParam(), 64, 2);
   std::vector<float> zero(64), large(64, 1e15f);
-  EXPECT_EQ(codes.encode(0, zero.data()), 0);
-  codes.encode(1, large.data());
+  EXPECT_EQ(codes.encode(0, zero.data(), 0), 0);
+  codes.encode(1, large.data(), 1);
   CodedQuery query;
   codes.make_query(large.data(), query);
   const uint32_t ids[] = {0, 1};

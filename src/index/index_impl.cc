@@ -280,9 +280,7 @@ void IndexImpl::make_space() {
   vectors_.space = &*space_;
   if (options_.codes != CodeKind::none) {
     codes_.emplace(options_.codes, space_->padded_dim(), options_.capacity);
-    owned_lengths_ = base::GrowingArray<float>(options_.capacity);
     vectors_.codes = &*codes_;
-    vectors_.lengths = owned_lengths_.data();
   }
   graph_.emplace(Graph::Shape{options_.degree, options_.build_breadth, options_.seed}, options_.capacity);
 }
@@ -295,8 +293,8 @@ void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
     std::vector<float> values(options_.dim), transformed(space_->padded_dim());
     for (size_t i = slice * kRowsAtOnce; i < std::min(rows.size(), (slice + 1) * kRowsAtOnce); ++i) {
       rows_.read(rows[i], values.data());
-      owned_lengths_[rows[i]] = space_->transform_row(values.data(), transformed.data());
-      errors[slice] += codes_->encode(rows[i], transformed.data());
+      const float length = space_->transform_row(values.data(), transformed.data());
+      errors[slice] += codes_->encode(rows[i], transformed.data(), length);
     }
   });
   if (code_error_ == 0) {

@@ -93,7 +93,6 @@ class IndexImpl : public Index {
   Rows rows_;
   std::optional<Space> space_;
   std::optional<Codes> codes_;
-  base::GrowingArray<float> owned_lengths_;
   base::GrowingArray<uint64_t> owned_ids_, owned_gone_;
   const uint64_t* ids_ = nullptr;  // nullptr: a row's id is its number
   const uint64_t* gone_ = nullptr;

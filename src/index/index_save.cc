@@ -69,8 +69,7 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
       file.add(layer_name(l, "links"), layer.all_links());
     }
     if (codes_) {
-      file.add("scales", codes_->scales(rows));
-      file.add("lengths", std::span(vectors_.lengths, rows));
+      file.add("factors", codes_->factors(rows));
       file.add("codes", codes_->codes(rows));
     }
   }
@@ -154,9 +153,8 @@ IndexImpl::IndexImpl(const std::filesystem::path& path, const OpenOptions& optio
     const size_t dim = space_->padded_dim();
     codes_.emplace(options_.codes, dim,
                    near(file.get<std::byte>("codes", rows * Codes::row_bytes(options_.codes, dim))),
-                   near(file.get<float>("scales", rows)));
+                   near(file.get<CodeFactors>("factors", rows)));
     vectors_.codes = &*codes_;
-    vectors_.lengths = near(file.get<float>("lengths", rows)).data();
     code_error_ = std::isfinite(head.code_error) && head.code_error >= 0 ? head.code_error : 0;
   }
   std::vector<Layer> layers;

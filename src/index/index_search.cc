@@ -172,7 +172,7 @@ SearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, const
       reader->scorer.distances(rows.data() + begin, end - begin, distances.data() + begin);
     }
     for (size_t i = 0; i < rows.size(); ++i) {
-      const float error = deviation * std::sqrt(vectors_.lengths[rows[i]]);
+      const float error = deviation * std::sqrt(codes_->length(rows[i]));
       if (upper.full() && distances[i] - error > upper.last()) continue;
       upper.add(distances[i] + error);
       found.push_back({distances[i], rows[i]});
@@ -256,7 +256,7 @@ void IndexImpl::rerank(const float* query, size_t k, Reader& reader, SearchResul
     size_t n = 0;
     for (; next < found.size() && n < kRerankAtOnce; ++next) {
       if (kept.full() && codes_) {
-        const float error = deviation * std::sqrt(vectors_.lengths[found[next].node]);
+        const float error = deviation * std::sqrt(codes_->length(found[next].node));
         if (found[next].distance + common - error > kept.last()) continue;
       }
       rows[n++] = found[next].node;

@@ -32,7 +32,7 @@ void Scorer::set_row(uint32_t row) {
     return vectors_.rows->read(row, values_.data());
   }
   vectors_.codes->make_query(row, query_);
-  squared_length_ = vectors_.lengths[row];
+  squared_length_ = vectors_.codes->length(row);
   lift_ = vectors_.space->lift(squared_length_);
   form_ = vectors_.space->metric() == Metric::dot ? Form::lifted : Form::euclidean;
 }
@@ -52,11 +52,11 @@ void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
       for (size_t i = 0; i < count; ++i) out[i] = -out[i];
       return;
     case Form::euclidean:
-      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + vectors_.lengths[rows[i]] - 2 * out[i];
+      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + vectors_.codes->length(rows[i]) - 2 * out[i];
       return;
     case Form::lifted:
       for (size_t i = 0; i < count; ++i) {
-        const float length = vectors_.lengths[rows[i]];
+        const float length = vectors_.codes->length(rows[i]);
         const float difference = lift_ - vectors_.space->lift(length);
         out[i] = squared_length_ + length - 2 * out[i] + difference * difference;
       }

@@ -18,8 +18,7 @@ namespace sextant::index {
 struct Vectors {
   const Space* space = nullptr;
   const Rows* rows = nullptr;
-  const Codes* codes = nullptr;    // nullptr: the rows themselves are compared
-  const float* lengths = nullptr;  // [rows], squared, as Space::transform_row gives them; beside codes
+  const Codes* codes = nullptr;  // nullptr: the rows themselves are compared
 };
 
 class Scorer {

@@ -115,7 +115,7 @@ TEST_F(AnnCommands, exact_and_filtered_searches_equal_the_truth) {
 }
 
 TEST_F(AnnCommands, name_what_is_wrong) {
-  EXPECT_EQ(run_sextant({"ann"}).status, 0);
+  EXPECT_EQ(run_sextant({"ann"}).status, 2);
   Outcome outcome = build({"--memory", "1M"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err,
