@@ -99,7 +99,8 @@ struct VnniNibbles : Avx512NibbleShape {
   }
 
  private:
-  static void add(__m512i codes, NibbleQuery x, __m512i& low, __m512i& high) {
+  static inline __attribute__((always_inline)) void add(__m512i codes, const NibbleQuery& x, __m512i& low,
+                                                        __m512i& high) {
     low = _mm512_dpbusd_epi32(low, lower(codes), x.lower);
     high = _mm512_dpbusd_epi32(high, upper(codes), x.upper);
   }
