@@ -179,6 +179,7 @@ struct Avx2Nibbles : NibbleShape {
   static void sums(const int8_t* query, const uint8_t* const (&rows)[R], size_t dim, int32_t* out) {
     constexpr size_t kBlocksOf16Bits = 4;
     __m256i acc[R];
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) acc[r] = _mm256_setzero_si256();
     size_t blocks = dim / kNibbleDims;
     size_t b = 0;
@@ -221,6 +222,7 @@ struct Avx2Nibbles : NibbleShape {
     for (size_t b = 0; b < kBlocks; ++b) {
       __m256i query_low = load_32(query + (first + b) * kNibbleDims);
       __m256i query_high = load_32(query + (first + b) * kNibbleDims + kNibbleBytes);
+      SEXTANT_UNROLL
       for (size_t r = 0; r < R; ++r) {
         __m256i codes = load_32(rows[r] + (first + b) * kNibbleBytes);
         __m256i lower = _mm256_maddubs_epi16(_mm256_and_si256(codes, low), query_low);
@@ -230,6 +232,7 @@ struct Avx2Nibbles : NibbleShape {
         keep_order(words[r]);
       }
     }
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) {
       acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(words[r], _mm256_set1_epi16(1)));
     }
@@ -254,6 +257,7 @@ struct Avx2Planes : BitShape {
   template <size_t R>
   static void sums(const uint8_t* planes, const uint8_t* const (&rows)[R], size_t bytes, uint32_t* out) {
     __m256i acc[R];
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) acc[r] = _mm256_setzero_si256();
     size_t i = 0;
     for (; i + 32 <= bytes; i += 32) add<R, 32>(planes, rows, bytes, i, acc);
@@ -312,10 +316,13 @@ struct Avx2Planes : BitShape {
     const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
                                             0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     __m256i worth[R];
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) worth[r] = _mm256_setzero_si256();
+    SEXTANT_UNROLL
     for (int p = 0; p < static_cast<int>(kPlanes); ++p) {
       __m256i plane = load<kBytes>(planes + static_cast<size_t>(p) * bytes + i);
       __m256i table = _mm256_slli_epi16(counts, p);
+      SEXTANT_UNROLL
       for (size_t r = 0; r < R; ++r) {
         __m256i x = _mm256_and_si256(load<kBytes>(rows[r] + i), plane);
         __m256i lower = _mm256_shuffle_epi8(table, _mm256_and_si256(x, low));
@@ -324,6 +331,7 @@ struct Avx2Planes : BitShape {
         keep_order(worth[r]);
       }
     }
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) {
       acc[r] = _mm256_add_epi64(acc[r], _mm256_sad_epu8(worth[r], _mm256_setzero_si256()));
     }

@@ -134,6 +134,7 @@ struct Avx512Nibbles : Avx512NibbleShape {
   template <size_t R>
   static void sums(const int8_t* query, const uint8_t* const (&rows)[R], size_t dim, int32_t* out) {
     __m512i acc[R];
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) acc[r] = _mm512_setzero_si512();
     size_t i = 0;
     for (; i + 4 * kStep <= dim; i += 4 * kStep) add<R, 4>(query, rows, i, acc);
@@ -174,9 +175,11 @@ struct Avx512Nibbles : Avx512NibbleShape {
   static inline __attribute__((always_inline)) void add(const int8_t* query, const uint8_t* const (&rows)[R],
                                                         size_t first, __m512i (&acc)[R]) {
     __m512i words[R];
+    SEXTANT_UNROLL
     for (size_t s = 0; s < (kSteps == 0 ? 1 : kSteps); ++s) {
       size_t i = first + s * kStep;
       NibbleQuery x = kSteps == 0 ? nibble_query_half(query + i) : nibble_query(query + i);
+      SEXTANT_UNROLL
       for (size_t r = 0; r < R; ++r) {
         __m512i codes = kSteps == 0 ? load_half(rows[r] + i / 2) : _mm512_loadu_si512(rows[r] + i / 2);
         __m512i low = _mm512_maddubs_epi16(lower(codes), x.lower);
@@ -185,6 +188,7 @@ struct Avx512Nibbles : Avx512NibbleShape {
         SEXTANT_KEEP_ZMM(words[r]);
       }
     }
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) {
       acc[r] = _mm512_add_epi32(acc[r], _mm512_madd_epi16(words[r], _mm512_set1_epi16(1)));
     }

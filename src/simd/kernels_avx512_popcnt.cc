@@ -30,20 +30,25 @@ struct Avx512Planes : BitShape {
   template <size_t R>
   static void sums(const uint8_t* planes, const uint8_t* const (&rows)[R], size_t bytes, uint32_t* out) {
     __m512i acc[R][kPlanes];
-    for (size_t r = 0; r < R; ++r)
-      for (size_t p = 0; p < kPlanes; ++p) acc[r][p] = _mm512_setzero_si512();
+    SEXTANT_UNROLL
+    for (size_t r = 0; r < R; ++r) SEXTANT_UNROLL
+    for (size_t p = 0; p < kPlanes; ++p) acc[r][p] = _mm512_setzero_si512();
     for (size_t i = 0; i < bytes; i += 64) {
       __mmask64 mask = bytes - i < 64 ? (uint64_t{1} << (bytes - i)) - 1 : ~uint64_t{0};
       __m512i plane[kPlanes];
+      SEXTANT_UNROLL
       for (size_t p = 0; p < kPlanes; ++p) plane[p] = _mm512_maskz_loadu_epi8(mask, planes + p * bytes + i);
+      SEXTANT_UNROLL
       for (size_t r = 0; r < R; ++r) {
         __m512i row = _mm512_maskz_loadu_epi8(mask, rows[r] + i);
+        SEXTANT_UNROLL
         for (size_t p = 0; p < kPlanes; ++p) {
           acc[r][p] = _mm512_add_epi64(acc[r][p], _mm512_popcnt_epi64(_mm512_and_si512(row, plane[p])));
         }
       }
     }
     __m512i sums[R];
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) {
       __m512i low = _mm512_add_epi64(acc[r][0], _mm512_slli_epi64(acc[r][1], 1));
       __m512i high = _mm512_add_epi64(acc[r][2], _mm512_slli_epi64(acc[r][3], 1));

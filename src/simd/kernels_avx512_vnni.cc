@@ -68,16 +68,20 @@ struct VnniNibbles : Avx512NibbleShape {
   static void sums(const int8_t* query, const uint8_t* const (&rows)[R], size_t dim, int32_t* out) {
     __m512i low[R];
     __m512i high[R];
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) low[r] = high[r] = _mm512_setzero_si512();
     size_t i = 0;
     for (; i + kStep <= dim; i += kStep) {
       NibbleQuery x = nibble_query(query + i);
+      SEXTANT_UNROLL
       for (size_t r = 0; r < R; ++r) add(_mm512_loadu_si512(rows[r] + i / 2), x, low[r], high[r]);
     }
     if (i < dim) {
       NibbleQuery x = nibble_query_half(query + i);
+      SEXTANT_UNROLL
       for (size_t r = 0; r < R; ++r) add(load_half(rows[r] + i / 2), x, low[r], high[r]);
     }
+    SEXTANT_UNROLL
     for (size_t r = 0; r < R; ++r) low[r] = _mm512_add_epi32(low[r], high[r]);
     store_sums(low, out);
   }
@@ -99,7 +103,8 @@ struct VnniNibbles : Avx512NibbleShape {
   }
 
  private:
-  static void add(__m512i codes, NibbleQuery x, __m512i& low, __m512i& high) {
+  static inline __attribute__((always_inline)) void add(__m512i codes, const NibbleQuery& x, __m512i& low,
+                                                        __m512i& high) {
     low = _mm512_dpbusd_epi32(low, lower(codes), x.lower);
     high = _mm512_dpbusd_epi32(high, upper(codes), x.upper);
   }

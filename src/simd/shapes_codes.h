@@ -9,6 +9,14 @@
 
 #include "simd/shapes.h"
 
+// Before loops over the rows at once. g++ unrolls them too late to keep what they index in registers, and stores it at
+// every step.
+#if defined(__clang__)
+#define SEXTANT_UNROLL _Pragma("unroll")
+#else
+#define SEXTANT_UNROLL _Pragma("GCC unroll 4")
+#endif
+
 namespace sextant::simd {
 namespace {
 
