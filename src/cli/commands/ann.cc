@@ -264,10 +264,7 @@ struct RunOptions {
 class Run {
  public:
   Run(const Index& index, const RunOptions& options, const std::vector<float>& queries, size_t threads)
-      : index_(index),
-        options_(options),
-        queries_(queries),
-        pool_(base::ThreadPool::shared(threads == 0 ? 1 : threads)) {
+      : index_(index), options_(options), queries_(queries), pool_(base::ThreadPool::shared(threads)) {
     const size_t divisor = parse_fraction(options.fraction);
     if (divisor > 1) {
       std::vector<uint64_t> words((index.size() + 63) / 64);
