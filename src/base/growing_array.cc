@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 
 #include "base/memory.h"
@@ -23,12 +22,5 @@ void* reserve_addresses(size_t bytes) {
 }
 
 void release_addresses(void* begin, size_t bytes) noexcept { munmap(begin, bytes); }
-
-void forget_pages(void* begin, size_t bytes) noexcept {
-  constexpr uintptr_t kPage = 4096;
-  const auto first = (reinterpret_cast<uintptr_t>(begin) + kPage - 1) / kPage * kPage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(begin) + bytes) / kPage * kPage;
-  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
-}
 
 }  // namespace sextant::base

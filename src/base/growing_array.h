@@ -14,8 +14,6 @@ namespace sextant::base {
 // Reserves address space, or throws exhausted, naming the bytes. Zeroed. To be given back by release_addresses.
 void* reserve_addresses(size_t bytes);
 void release_addresses(void* begin, size_t bytes) noexcept;
-// Gives the memory of whole pages within [begin, begin + bytes) back; they read as zeros again.
-void forget_pages(void* begin, size_t bytes) noexcept;
 
 template <class T>
 class GrowingArray {
