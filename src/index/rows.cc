@@ -93,6 +93,15 @@ void Rows::read(size_t row, float* out) const { widen(type_, at(row), dim_, out)
 
 void Rows::score(Metric metric, const float* query, const uint32_t* ids, size_t count, float* scores) const {
   const simd::Kernels& k = simd::kernels();
+  const auto* floats = reinterpret_cast<const float*>(data_);
+  if (type_ == ElementType::float32 && metric == Metric::dot) {
+    return k.dot_f32_ids(query, floats, row_bytes_, dim_, ids, count, scores);
+  }
+  if (type_ == ElementType::float32 && metric == Metric::l2) {
+    k.l2_squared_f32_ids(query, floats, row_bytes_, dim_, ids, count, scores);
+    for (size_t i = 0; i < count; ++i) scores[i] = std::sqrt(scores[i]);
+    return;
+  }
   std::vector<float> widened(type_ == ElementType::float32 ? 0 : dim_);
   for (size_t i = 0; i < std::min(count, kRowsAhead); ++i) prefetch(at(ids[i]), row_bytes_);
   for (size_t i = 0; i < count; ++i) {
