@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/random.h"
+#include "index/testing_vectors.h"
 #include "sextant/error.h"
 
 namespace sextant::index {
@@ -19,36 +20,13 @@ std::vector<float> random_rows(size_t count, size_t dim, uint64_t seed) {
   return out;
 }
 
-double slow_score(const float* a, const float* b, size_t dim, Metric metric) {
-  double dot = 0, aa = 0, bb = 0, l2 = 0, l1 = 0;
-  for (size_t i = 0; i < dim; ++i) {
-    double x = a[i], y = b[i];
-    dot += x * y;
-    aa += x * x;
-    bb += y * y;
-    l2 += (x - y) * (x - y);
-    l1 += std::abs(x - y);
-  }
-  switch (metric) {
-    case Metric::cosine:
-      return aa > 0 && bb > 0 ? dot / std::sqrt(aa * bb) : 0;
-    case Metric::dot:
-      return dot;
-    case Metric::l2:
-      return std::sqrt(l2);
-    case Metric::l1:
-      return l1;
-  }
-  return 0;
-}
-
 // The slow twin: every score in double, sorted.
 std::vector<std::pair<double, size_t>> slow_search(const std::vector<float>& rows, size_t dim, const float* query,
                                                    Metric metric) {
   std::vector<std::pair<double, size_t>> out;
   double sign = higher_is_nearer(metric) ? -1 : 1;
   for (size_t row = 0; row * dim < rows.size(); ++row) {
-    out.emplace_back(sign * slow_score(query, rows.data() + row * dim, dim, metric), row);
+    out.emplace_back(sign * slow_score(metric, {rows.data() + row * dim, dim}, {query, dim}), row);
   }
   std::sort(out.begin(), out.end());
   for (auto& entry : out) entry.first *= sign;
@@ -68,7 +46,8 @@ TEST_P(Flat, FindsWhatTheSlowTwinFindsForAnyShape) {
     ASSERT_EQ(hits.size(), std::min(k, count));
     for (size_t i = 0; i < hits.size(); ++i) {
       EXPECT_NEAR(hits[i].score, expected[i].first, 1e-3) << count << " rows, rank " << i;
-      EXPECT_NEAR(slow_score(query.data(), rows.data() + hits[i].id * dim, dim, GetParam()), expected[i].first, 1e-3);
+      EXPECT_NEAR(slow_score(GetParam(), {rows.data() + hits[i].id * dim, dim}, {query.data(), dim}), expected[i].first,
+                  1e-3);
     }
   }
 }
