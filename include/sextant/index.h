@@ -47,7 +47,7 @@ enum class CodeKind : uint32_t {
 struct IndexOptions {
   size_t dim = 0;                           // components of a vector, 1 to 65,536
   Metric metric = Metric::cosine;           //
-  ElementType type = ElementType::float32;  // what vectors are stored as; they are given and searched as floats
+  ElementType type = ElementType::float32;  // what vectors are stored as; given and searched as floats
   IndexKind kind = IndexKind::graph;        //
   CodeKind codes = CodeKind::automatic;     //
   size_t degree = 32;                       // links a vector, 4 to 128
@@ -124,8 +124,9 @@ class Index {
   virtual ~Index() = default;
 
   // vectors [ids.size(), dim], row-major. An id that is there already gets the new vector. Nothing is added where a
-  // vector has a component that is NaN or infinite (invalid_argument, naming the vector's number) or room is missing
-  // (exhausted). threads: 0 for as many as the machine has.
+  // vector has a component that is NaN, infinite or beyond the element type (whole numbers alone for int8 and uint8;
+  // invalid_argument, naming the vector's number), or room is missing (exhausted). threads: 0 for as many as the
+  // machine has.
   virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads = 0) = 0;
   // Returns whether it was there. The vectors around it are linked anew at once, and its room is used again.
   virtual bool remove(uint64_t id) = 0;

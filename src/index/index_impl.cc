@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <numeric>
 
 #include "base/progress.h"
@@ -69,6 +70,41 @@ void IndexImpl::check_vectors(std::span<const float> vectors, size_t first_numbe
   }
 }
 
+// Nothing is cut off or turned into something else in silence.
+void IndexImpl::check_range(std::span<const float> vectors) const {
+  float low = 0, high = 0;
+  bool whole = false;
+  switch (options_.type) {
+    case ElementType::float32:
+      return;
+    case ElementType::float16:
+      high = 65504;
+      low = -high;
+      break;
+    case ElementType::bfloat16:
+      high = 0x1.fep127f;
+      low = -high;
+      break;
+    case ElementType::int8:
+      low = -128;
+      high = 127;
+      whole = true;
+      break;
+    case ElementType::uint8:
+      high = 255;
+      whole = true;
+      break;
+  }
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    const float value = vectors[i];
+    if (value >= low && value <= high && (!whole || value == std::round(value))) continue;
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("vector {}: component {} is {}, expected a {} from {} to {} for type {}", i / options_.dim,
+                    i % options_.dim, value, whole ? "whole number" : "number", low, high, name(options_.type)));
+  }
+}
+
 // Rows that are about to be published, with their ids.
 void IndexImpl::note_ids(std::span<const uint32_t> rows) {
   if (ids_are_rows_) {
@@ -96,6 +132,14 @@ std::optional<uint32_t> IndexImpl::find_row(uint64_t id) const {
 }
 
 bool IndexImpl::contains(uint64_t id) const {
+  if (file_ != nullptr && ids_ != nullptr) {
+    // A file has no table of ids: it is asked for them too seldom to be worth its opening.
+    const Gone gone = this->gone();
+    for (uint32_t row = 0; row < row_count_; ++row) {
+      if (ids_[row] == id && !gone.contains(row)) return true;
+    }
+    return false;
+  }
   std::lock_guard lock(writer_);
   return find_row(id).has_value();
 }
@@ -118,10 +162,11 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
                             ids.size() * options_.dim, options_.dim));
   }
   check_vectors(vectors, 0);
+  check_range(vectors);
   std::lock_guard lock(writer_);
   // Of equal ids in one call the last one counts.
   std::unordered_map<uint64_t, size_t> last;
-  const bool ascending = std::is_sorted(ids.begin(), ids.end(), [](uint64_t a, uint64_t b) { return a <= b; });
+  const bool ascending = std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>()) == ids.end();
   if (!ascending) {
     for (size_t i = 0; i < ids.size(); ++i) last[ids[i]] = i;
   }
@@ -169,7 +214,7 @@ void IndexImpl::publish(std::span<const uint32_t> rows, size_t end) {
   alive_.fetch_add(rows.size(), std::memory_order_release);
 }
 
-// Elements of another type are rounded to it; int8 and uint8 take whole numbers within their range alone.
+// Elements of another type are rounded to it; they passed check_range.
 void IndexImpl::store_row(uint32_t row, const float* vector) {
   const simd::Kernels& k = simd::kernels();
   std::vector<std::byte> narrow(rows_.row_bytes());

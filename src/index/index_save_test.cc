@@ -57,6 +57,9 @@ TEST_F(SavedIndex, answers_as_it_did_before) {
           auto opened = Index::open(path(), {.verify = true, .load = load});
           EXPECT_EQ(opened->size(), index->size());
           EXPECT_EQ(opened->options().metric, metric);
+          for (uint64_t id : {0, 1, 7, 499, 2999, 1'000'002, 5'000'000}) {
+            EXPECT_EQ(opened->contains(id), index->contains(id)) << id;
+          }
           for (size_t q = 0; q < 20; ++q) {
             const std::span<const float> query(queries.data() + q * kDim, kDim);
             for (const SearchOptions& options :
