@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/files.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/progress.h"
@@ -106,6 +107,8 @@ CodeKind parse_codes(const std::string& name) {
 void build(const BuildOptions& options, const Context& context) {
   const auto start = Clock::now();
   io::VectorFile file = io::VectorFile::open(options.input);
+  // Where nothing can be written, that should not turn out after the work is done.
+  { const base::FileReplacement probe(options.output); }
   IndexOptions index_options;
   index_options.dim = file.dim();
   index_options.metric = parse_metric(options.metric);
@@ -128,24 +131,30 @@ void build(const BuildOptions& options, const Context& context) {
                     memory_max, file.rows(), file.dim(), needed));
   }
   auto progress = context.progress();
-  if (in_place) {
-    // Pages of the file are given back as the build goes on, where memory counts.
-    const std::function<void()> give_up = [&] { file.give_up_pages(); };
-    index.add_view(file.mapped(), context.thread_count, progress.get(), options.memory.empty() ? nullptr : give_up);
-  } else {
-    // All at once: the centre of the space comes from rows here and there, and bigger batches link faster.
-    std::vector<uint64_t> ids(file.rows());
-    std::iota(ids.begin(), ids.end(), uint64_t{0});
-    if (memory_max != SIZE_MAX || file.type() != io::ElementType::float32) {
-      for (size_t first = 0; first < file.rows(); first += kRowsAtOnce) {
-        const size_t count = std::min(kRowsAtOnce, file.rows() - first);
-        std::vector<float> rows(count * file.dim());
-        file.read(first, count, rows);
-        index.add(std::span(ids).subspan(first, count), rows, context.thread_count);
-      }
+  try {
+    if (in_place) {
+      // Pages of the file are given back as the build goes on, where memory counts.
+      const std::function<void()> give_up = [&] { file.give_up_pages(); };
+      index.add_view(file.mapped(), context.thread_count, progress.get(), options.memory.empty() ? nullptr : give_up);
     } else {
-      index.add(ids, read_all(file), context.thread_count);
+      // All at once: the centre of the space comes from rows here and there, and bigger batches link faster.
+      std::vector<uint64_t> ids(file.rows());
+      std::iota(ids.begin(), ids.end(), uint64_t{0});
+      if (memory_max != SIZE_MAX || file.type() != io::ElementType::float32) {
+        for (size_t first = 0; first < file.rows(); first += kRowsAtOnce) {
+          const size_t count = std::min(kRowsAtOnce, file.rows() - first);
+          std::vector<float> rows(count * file.dim());
+          file.read(first, count, rows);
+          index.add(std::span(ids).subspan(first, count), rows, context.thread_count);
+        }
+      } else {
+        index.add(ids, read_all(file), context.thread_count);
+      }
     }
+  } catch (const Error& error) {
+    // The index knows the vector's number, not where it came from.
+    if (error.code() != ErrorCode::invalid_argument) throw;
+    throw Error(error.code(), fmt::format("{}: {}", options.input, error.what()));
   }
   const double linked = seconds_since(start);
   index.calibrate(200, context.thread_count);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -123,6 +124,14 @@ TEST_F(AnnCommands, name_what_is_wrong) {
   outcome = build({"--memory", "lots"});
   EXPECT_EQ(outcome.status, 2);
   EXPECT_THAT(outcome.err, HasSubstr("--memory: 'lots', expected a number of bytes such as 512M or 8G"));
+  io::VectorFileWriter writer(at("nan.fbin"), 2);
+  writer.append(std::vector<float>{1, 2, 3, std::numeric_limits<float>::quiet_NaN()});
+  writer.finish();
+  outcome = run_sextant({"ann", "build", "--input", at("nan.fbin"), "--output", at("nan.idx")});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("nan.fbin: vector 1: component 1 is nan, expected a finite number"));
+  // Where nothing can be written is said before any vector is looked at.
+  EXPECT_EQ(run_sextant({"ann", "build", "--input", at("nan.fbin"), "--output", at("none/idx")}).status, 3);
   ASSERT_EQ(build({"--memory", "1G"}).status, 0);
   outcome = search({"--filter-fraction", "0.3"});
   EXPECT_EQ(outcome.status, 2);
