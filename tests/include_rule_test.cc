@@ -151,5 +151,56 @@ TEST(TheHouse, TheMapHasNoCircles) {
   }
 }
 
+// The types that a file defines for the whole program: namespace::name, those of unnamed namespaces left out.
+std::vector<std::string> defined_types(std::istream& file) {
+  std::vector<std::string> types, spaces;
+  std::string line;
+  while (std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string word, name;
+    words >> word >> name;
+    if (line.starts_with("namespace ") && line.find('{') != std::string::npos) {
+      spaces.push_back(name);
+    } else if (line.starts_with("}  // namespace")) {
+      if (!spaces.empty()) spaces.pop_back();
+    } else if (line.starts_with("struct ") || line.starts_with("class ") || line.starts_with("enum ") ||
+               line.starts_with("union ")) {
+      if (name == "class" || name.starts_with("alignas(")) words >> name;
+      // A nested type carries its outer one's name, and what ends at once was only declared.
+      if (name.find_first_of(":;") != std::string::npos && !name.ends_with(':')) continue;
+      if (line.ends_with(';') && line.find('{') == std::string::npos) continue;
+      std::string full;
+      for (const std::string& space : spaces) full += space + "::";
+      if (full.find("{::") == std::string::npos) types.push_back(full + name);
+    }
+  }
+  return types;
+}
+
+// Two types of one name in one namespace compile, link, and overwrite each other's memory: the linker keeps one of the
+// functions that both bring along.
+TEST(TheHouse, ATypeIsDefinedInOneFile) {
+  std::map<std::string, std::set<std::string>> places;
+  for (const char* folder : {"include", "src"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(SEXTANT_SOURCE_DIR) / folder)) {
+      if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+      std::ifstream file(entry.path());
+      for (const std::string& type : defined_types(file)) places[type].insert(entry.path().string());
+    }
+  }
+  EXPECT_GT(places.size(), 200u) << "the test no longer finds the types";
+  for (const auto& [type, files] : places) EXPECT_THAT(files, testing::SizeIs(1)) << type;
+}
+
+TEST(TheHouse, TypesAreSeenWhereTheyAreDefined) {
+  std::istringstream file(
+      "class Early;\nnamespace sextant {\nstruct A {\n  int a;\n};\nstruct B;\nclass A::Impl {\n};\nnamespace {\n"
+      "struct Hidden {\n};\n}  // namespace\nnamespace io {\nenum class E { one };\nclass alignas(64) C : public D "
+      "{\n};\n"
+      "}  // namespace io\nstruct F {};\n}  // namespace sextant\n");
+  EXPECT_THAT(defined_types(file),
+              testing::ElementsAre("sextant::A", "sextant::io::E", "sextant::io::C", "sextant::F"));
+}
+
 }  // namespace
 }  // namespace sextant

@@ -57,12 +57,12 @@ class Peer {
     const sextant::AllowedIds allowed(std::move(words));
     json points = json::array();
     for (size_t breadth : question.at("settings").get<std::vector<size_t>>()) {
-      const sextant::SearchOptions options{
+      const sextant::IndexSearchOptions options{
           .k = questions.k(), .breadth = breadth, .allowed = step > 1 ? &allowed : nullptr};
       const std::string plan{name(index_->search({questions.queries().row(0), base_.dim}, options).plan)};
       points.push_back(
           questions.measure("breadth=" + std::to_string(breadth), plan, [&](const float* query, uint32_t* ids) {
-            const sextant::SearchResult found = index_->search({query, base_.dim}, options);
+            const sextant::IndexSearchResult found = index_->search({query, base_.dim}, options);
             for (size_t i = 0; i < found.hits.size(); ++i) ids[i] = static_cast<uint32_t>(found.hits[i].id);
           }));
       if (plan == "scan") break;  // wider is the same

@@ -71,7 +71,7 @@ class AllowedIds {
   size_t count_ = 0;
 };
 
-struct SearchOptions {
+struct IndexSearchOptions {
   size_t k = 10;
   // How many of the true k nearest should be among those found, on average, in (0, 1]; 1 asks for an exact search.
   double target_recall = 0.95;
@@ -91,14 +91,14 @@ enum class SearchPlan : uint32_t {
 };
 std::string_view name(SearchPlan plan);
 
-struct Hit {
+struct IndexHit {
   uint64_t id;
   float score;
-  bool operator==(const Hit&) const = default;
+  bool operator==(const IndexHit&) const = default;
 };
 
-struct SearchResult {
-  std::vector<Hit> hits;  // best first; of equal scores, the smaller id
+struct IndexSearchResult {
+  std::vector<IndexHit> hits;  // best first; of equal scores, the smaller id
   SearchPlan plan = SearchPlan::scan;
   bool exact = true;
   size_t breadth = 0;          // of a walk
@@ -133,7 +133,7 @@ class Index {
 
   // The k nearest to query [dim]; fewer only where fewer are there, or allowed.
   // Throws invalid_argument for a query of another length or with a component that is NaN or infinite.
-  virtual SearchResult search(std::span<const float> query, const SearchOptions& options = {}) const = 0;
+  virtual IndexSearchResult search(std::span<const float> query, const IndexSearchOptions& options = {}) const = 0;
 
   // Measures on count of the index's own vectors how broad a walk reaches which recall; target_recall follows it. Done
   // by save() where it was not done since the index doubled.

@@ -392,9 +392,9 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
   pool.parallel_for(sample.size(), [&](size_t s, size_t) {
     std::vector<float> query(options_.dim);
     rows_.read(sample[s], query.data());
-    const SearchResult truth = scan(query, std::min(size(), kMost + 1), nullptr);
+    const IndexSearchResult truth = scan(query, std::min(size(), kMost + 1), nullptr);
     std::vector<uint64_t> nearest;
-    for (const Hit& hit : truth.hits) {
+    for (const IndexHit& hit : truth.hits) {
       if (hit.id != id_of(sample[s])) nearest.push_back(hit.id);
     }
     for (size_t b = 0; b < std::size(kBreadths); ++b) {
@@ -405,7 +405,7 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
         Count& entry = counts[s][b * std::size(kKs) + i];
         entry.wanted = k;
         if (!result) continue;
-        for (const Hit& hit : result->hits) {
+        for (const IndexHit& hit : result->hits) {
           entry.found += std::find(nearest.begin(), nearest.begin() + static_cast<ptrdiff_t>(k), hit.id) !=
                          nearest.begin() + static_cast<ptrdiff_t>(k);
         }

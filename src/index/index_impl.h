@@ -44,7 +44,7 @@ class IndexImpl : public Index {
 
   void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) override;
   bool remove(uint64_t id) override;
-  SearchResult search(std::span<const float> query, const SearchOptions& options) const override;
+  IndexSearchResult search(std::span<const float> query, const IndexSearchOptions& options) const override;
   void calibrate(size_t count, size_t threads) override;
   void save(const std::filesystem::path& path) override;
   size_t size() const override { return alive_.load(std::memory_order_acquire); }
@@ -61,7 +61,7 @@ class IndexImpl : public Index {
   bool ids_are_rows() const { return ids_are_rows_.load(std::memory_order_acquire); }
   void check_vectors(std::span<const float> vectors, size_t first_number) const;
   void check_range(std::span<const float> vectors) const;
-  void check_query(std::span<const float> query, const SearchOptions& options) const;
+  void check_query(std::span<const float> query, const IndexSearchOptions& options) const;
   void publish(std::span<const uint32_t> rows, size_t end);
   void link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
             const std::function<void()>& give_up);
@@ -74,17 +74,17 @@ class IndexImpl : public Index {
   std::optional<uint32_t> find_row(uint64_t id) const;
   void reclaim();
 
-  SearchResult scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
-  SearchResult scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
+  IndexSearchResult scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
+  IndexSearchResult scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
   template <class Take>
   void for_rows(const AllowedIds* allowed, Take take) const;
   // Nothing where the walk did not find k rows. EXCEPT is looked past.
-  std::optional<SearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
-                                       const AllowedIds* allowed, uint32_t except = kNoNode) const;
+  std::optional<IndexSearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
+                                            const AllowedIds* allowed, uint32_t except = kNoNode) const;
   float estimate_deviation(const Reader& reader) const;
   // The k best of reader.found, nearest first, by the vectors themselves, as far as the codes' errors make it
   // necessary.
-  void rerank(const float* query, size_t k, Reader& reader, SearchResult& result) const;
+  void rerank(const float* query, size_t k, Reader& reader, IndexSearchResult& result) const;
   void write_sections(SectionFileWriter& file) const;
 
   IndexOptions options_;

@@ -62,8 +62,9 @@ TEST_F(SavedIndex, answers_as_it_did_before) {
           }
           for (size_t q = 0; q < 20; ++q) {
             const std::span<const float> query(queries.data() + q * kDim, kDim);
-            for (const SearchOptions& options :
-                 {SearchOptions{.k = 10, .breadth = 30}, SearchOptions{.k = 3}, SearchOptions{.k = 7, .exact = true}}) {
+            for (const IndexSearchOptions& options :
+                 {IndexSearchOptions{.k = 10, .breadth = 30}, IndexSearchOptions{.k = 3},
+                  IndexSearchOptions{.k = 7, .exact = true}}) {
               EXPECT_EQ(opened->search(query, options).hits, index->search(query, options).hits);
             }
           }
@@ -129,7 +130,7 @@ TEST_F(SavedIndex, survives_flipped_bytes) {
       auto index = Index::open(path());
       for (size_t q = 0; q < 3; ++q) {
         const std::span<const float> query(queries.data() + q * kDim, kDim);
-        const SearchResult result = index->search(query, {.k = 10, .breadth = 30});
+        const IndexSearchResult result = index->search(query, {.k = 10, .breadth = 30});
         EXPECT_LE(result.hits.size(), 10u);
         if (padding) {
           EXPECT_EQ(result.hits.size(), 10u);

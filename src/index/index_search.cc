@@ -55,7 +55,7 @@ class Smallest {
 
 }  // namespace
 
-void IndexImpl::check_query(std::span<const float> query, const SearchOptions& options) const {
+void IndexImpl::check_query(std::span<const float> query, const IndexSearchOptions& options) const {
   if (query.size() != options_.dim) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("a query of {} components, the index has {}", query.size(), options_.dim));
@@ -71,7 +71,7 @@ void IndexImpl::check_query(std::span<const float> query, const SearchOptions& o
   }
 }
 
-SearchResult IndexImpl::search(std::span<const float> query, const SearchOptions& options) const {
+IndexSearchResult IndexImpl::search(std::span<const float> query, const IndexSearchOptions& options) const {
   check_query(query, options);
   const size_t k = std::min(options.k, size());
   if (k == 0) return {};
@@ -94,7 +94,7 @@ SearchResult IndexImpl::search(std::span<const float> query, const SearchOptions
   if (plan.plan == SearchPlan::scan) return scan(query, k, options.allowed);
   if (plan.plan == SearchPlan::code_scan) return scan_codes(query, k, options.allowed);
   plan.breadth = std::min(plan.breadth, std::max(k, row_count_.load(std::memory_order_acquire)));
-  std::optional<SearchResult> result = walk_for(query, k, plan.breadth, plan.plan, options.allowed);
+  std::optional<IndexSearchResult> result = walk_for(query, k, plan.breadth, plan.plan, options.allowed);
   // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
   if (!result) return codes_ ? scan_codes(query, k, options.allowed) : scan(query, k, options.allowed);
   result->expected_recall = measured->recall_of(k, breadth);
@@ -121,9 +121,9 @@ void IndexImpl::for_rows(const AllowedIds* allowed, Take take) const {
   }
 }
 
-SearchResult IndexImpl::scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
+IndexSearchResult IndexImpl::scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
   Readers::Lease reader = readers_.lease(vectors_);
-  SearchResult result;
+  IndexSearchResult result;
   simd::TopK best(k, nearer(options_.metric));
   std::vector<uint32_t>& rows = reader->rows;
   std::vector<float>& scores = reader->scores;
@@ -147,9 +147,9 @@ SearchResult IndexImpl::scan(std::span<const float> query, size_t k, const Allow
   return result;
 }
 
-SearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
+IndexSearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
   Readers::Lease reader = readers_.lease(vectors_);
-  SearchResult result;
+  IndexSearchResult result;
   result.plan = SearchPlan::code_scan;
   result.exact = false;
   // What lies farther off than kErrorDeviations is lost: a few in a thousand at the worst.
@@ -192,10 +192,11 @@ SearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, const
   return result;
 }
 
-std::optional<SearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
-                                                const AllowedIds* allowed, uint32_t except) const {
+std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, size_t breadth,
+                                                     SearchPlan plan, const AllowedIds* allowed,
+                                                     uint32_t except) const {
   Readers::Lease reader = readers_.lease(vectors_);
-  SearchResult result;
+  IndexSearchResult result;
   result.plan = plan;
   result.exact = false;
   result.breadth = breadth;
@@ -237,7 +238,7 @@ float IndexImpl::estimate_deviation(const Reader& reader) const {
   return options_.metric == Metric::l2 ? 2 * product : product;
 }
 
-void IndexImpl::rerank(const float* query, size_t k, Reader& reader, SearchResult& result) const {
+void IndexImpl::rerank(const float* query, size_t k, Reader& reader, IndexSearchResult& result) const {
   const std::vector<Candidate>& found = reader.found;
   const Metric metric = options_.metric;
   simd::TopK best(k, nearer(metric));

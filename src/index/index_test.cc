@@ -26,14 +26,14 @@ std::string message_of(const std::function<void()>& body) {
   return "no error";
 }
 
-double recall(const std::vector<Hit>& hits, const std::vector<uint64_t>& truth) {
+double recall(const std::vector<IndexHit>& hits, const std::vector<uint64_t>& truth) {
   size_t found = 0;
-  for (const Hit& hit : hits) found += std::find(truth.begin(), truth.end(), hit.id) != truth.end() ? 1 : 0;
+  for (const IndexHit& hit : hits) found += std::find(truth.begin(), truth.end(), hit.id) != truth.end() ? 1 : 0;
   return truth.empty() ? 1 : static_cast<double>(found) / static_cast<double>(truth.size());
 }
 
 double mean_recall(const Index& index, const std::vector<float>& rows, const std::vector<float>& queries,
-                   const SearchOptions& options) {
+                   const IndexSearchOptions& options) {
   const size_t dim = index.options().dim;
   double sum = 0;
   for (size_t q = 0; q < queries.size() / dim; ++q) {
@@ -87,7 +87,7 @@ TEST_P(EveryIndex, finds_nothing_when_empty_and_everything_when_asked_for_more_t
   const std::vector<float> rows = clustered(1500, 3, 1);
   index->add(numbers(1500, 100), rows);
   std::set<uint64_t> ids;
-  for (const Hit& hit : index->search(query, {.k = 5000}).hits) ids.insert(hit.id);
+  for (const IndexHit& hit : index->search(query, {.k = 5000}).hits) ids.insert(hit.id);
   EXPECT_EQ(ids.size(), 1501u) << "ids are unique, and all are there";
 }
 
@@ -103,7 +103,7 @@ TEST_P(EveryIndex, agrees_with_a_slow_search_in_double) {
     }
     for (size_t q = 0; q < 20; ++q) {
       const std::span<const float> query(queries.data() + q * dim, dim);
-      const SearchResult result = index->search(query, {.k = 10, .breadth = 200});
+      const IndexSearchResult result = index->search(query, {.k = 10, .breadth = 200});
       const std::vector<uint64_t> truth = slow_search(GetParam().metric, rows, query, 10);
       ASSERT_EQ(result.hits.size(), 10u);
       for (size_t i = 0; i < 10; ++i) {
@@ -111,7 +111,7 @@ TEST_P(EveryIndex, agrees_with_a_slow_search_in_double) {
         const double expected = slow_score(GetParam().metric, row, query);
         EXPECT_NEAR(result.hits[i].score, expected, 1e-5 * std::max(1.0, std::abs(expected)));
         if (i == 0) continue;
-        const Hit& before = result.hits[i - 1];
+        const IndexHit& before = result.hits[i - 1];
         const bool better = higher_is_nearer(GetParam().metric) ? before.score > result.hits[i].score
                                                                 : before.score < result.hits[i].score;
         EXPECT_TRUE(better || (before.score == result.hits[i].score && before.id < result.hits[i].id))
@@ -130,7 +130,7 @@ TEST_P(EveryIndex, takes_high_dimensions) {
     const std::vector<float> rows = clustered(1100, dim, 1, 3);
     index->add(numbers(1100), rows);
     const std::span<const float> query(rows.data() + 700 * dim, dim);
-    const SearchResult result = index->search(query, {.k = 1, .breadth = 60});
+    const IndexSearchResult result = index->search(query, {.k = 1, .breadth = 60});
     ASSERT_EQ(result.hits.size(), 1u);
     if (GetParam().metric != Metric::dot) {
       EXPECT_EQ(result.hits[0].id, 700u) << dim;
@@ -167,7 +167,7 @@ TEST_P(EveryIndex, orders_identical_vectors_by_id) {
   auto index = make(8);
   std::vector<float> rows(3000 * 8, 0.5f);
   index->add(numbers(3000), rows);
-  const SearchResult result = index->search(std::span(rows).first(8), {.k = 20, .exact = true});
+  const IndexSearchResult result = index->search(std::span(rows).first(8), {.k = 20, .exact = true});
   for (size_t i = 0; i < 20; ++i) EXPECT_EQ(result.hits[i].id, i);
   EXPECT_EQ(index->search(std::span(rows).first(8), {.k = 20, .breadth = 40}).hits.size(), 20u);
   std::vector<float> zeros(8);
@@ -185,13 +185,13 @@ TEST_P(EveryIndex, replaces_and_removes) {
   EXPECT_EQ(index->size(), 800u);
   EXPECT_FALSE(index->contains(2));
   EXPECT_TRUE(index->contains(3));
-  for (const Hit& hit : index->search(query, {.k = 50, .breadth = 100}).hits) EXPECT_EQ(hit.id % 2, 1u);
+  for (const IndexHit& hit : index->search(query, {.k = 50, .breadth = 100}).hits) EXPECT_EQ(hit.id % 2, 1u);
   // The same id again, as another vector, and a new id.
   std::vector<float> far(16, 30.0f);
   index->add(std::vector<uint64_t>{3}, far);
   index->add(std::vector<uint64_t>{777777}, far);
   EXPECT_EQ(index->size(), 801u);
-  const std::vector<Hit> hits = index->search(far, {.k = 2, .breadth = 100}).hits;
+  const std::vector<IndexHit> hits = index->search(far, {.k = 2, .breadth = 100}).hits;
   if (GetParam().metric != Metric::dot) {
     EXPECT_EQ(hits[0].id, 3u);
     EXPECT_EQ(hits[1].id, 777777u);
@@ -217,9 +217,9 @@ TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
     const AllowedIds allowed = AllowedIds::of(ids);
     for (size_t q = 0; q < 10; ++q) {
       const std::span<const float> query(queries.data() + q * 32, 32);
-      const SearchResult result = index->search(query, {.k = 10, .target_recall = 0.95, .allowed = &allowed});
+      const IndexSearchResult result = index->search(query, {.k = 10, .target_recall = 0.95, .allowed = &allowed});
       ASSERT_EQ(result.hits.size(), std::min<size_t>(10, ids.size())) << "1 in " << divisor;
-      for (const Hit& hit : result.hits) EXPECT_EQ(hit.id % divisor, 0u);
+      for (const IndexHit& hit : result.hits) EXPECT_EQ(hit.id % divisor, 0u);
       EXPECT_EQ(result.exact, result.plan == SearchPlan::scan);
     }
     EXPECT_GE(mean_recall(*index, rows, queries, {.k = 10, .breadth = 100, .allowed = &allowed}), 0.93)
@@ -229,7 +229,7 @@ TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
   const std::span<const float> query(queries.data(), 32);
   std::vector<uint64_t> order = slow_search(index->options().metric, rows, query, count);
   const AllowedIds far = AllowedIds::of(std::span(order).last(1500));
-  const SearchResult result = index->search(query, {.k = 10, .breadth = 50, .allowed = &far});
+  const IndexSearchResult result = index->search(query, {.k = 10, .breadth = 50, .allowed = &far});
   EXPECT_EQ(result.hits.size(), 10u);
   EXPECT_GE(recall(result.hits, slow_search(index->options().metric, rows, query, 10, &far)), 0.9);
 }
@@ -247,7 +247,7 @@ TEST(GraphIndex, walks_only_as_broadly_as_asked_and_finds_accordingly) {
   EXPECT_GE(middle, 0.9);
   EXPECT_GE(broad, 0.99);
   EXPECT_LT(narrow, broad);
-  const SearchResult result = index->search(std::span(queries).first(48), {.k = 10, .breadth = 40});
+  const IndexSearchResult result = index->search(std::span(queries).first(48), {.k = 10, .breadth = 40});
   EXPECT_EQ(result.plan, SearchPlan::graph);
   EXPECT_FALSE(result.exact);
   EXPECT_LT(result.compared, 4000u) << "of 12,000";
@@ -263,7 +263,7 @@ TEST(GraphIndex, keeps_its_promise_of_recall) {
     const double reached = mean_recall(*index, rows, queries, {.k = 10, .target_recall = target});
     EXPECT_GE(reached, target - 0.03) << target;
   }
-  const SearchResult exact = index->search(std::span(queries).first(48), {.k = 10, .target_recall = 1.0});
+  const IndexSearchResult exact = index->search(std::span(queries).first(48), {.k = 10, .target_recall = 1.0});
   EXPECT_TRUE(exact.exact);
   EXPECT_EQ(exact.compared, 10000u);
 }
@@ -271,7 +271,7 @@ TEST(GraphIndex, keeps_its_promise_of_recall) {
 TEST(GraphIndex, is_the_same_for_any_number_of_threads) {
   const std::vector<float> rows = clustered(5000, 32, 1);
   const std::vector<float> query = clustered(1, 32, 2);
-  std::vector<std::vector<Hit>> results;
+  std::vector<std::vector<IndexHit>> results;
   for (size_t threads : {1, 2, 3}) {
     auto index = Index::create({.dim = 32, .capacity = 6000});
     index->add(numbers(3000), std::span(rows).first(3000 * 32), threads);
@@ -319,10 +319,11 @@ TEST(GraphIndex, answers_while_another_thread_changes_it) {
       base::Random random(t);
       while (!stop) {
         const size_t row = random.below(2 * size);
-        const SearchResult result = index->search(std::span(rows).subspan(row * dim, dim), {.k = 5, .breadth = 20});
+        const IndexSearchResult result =
+            index->search(std::span(rows).subspan(row * dim, dim), {.k = 5, .breadth = 20});
         EXPECT_EQ(result.hits.size(), 5u);
         std::set<uint64_t> ids;
-        for (const Hit& hit : result.hits) {
+        for (const IndexHit& hit : result.hits) {
           ids.insert(hit.id);
           EXPECT_LT(hit.id, 2 * size);
         }
@@ -340,7 +341,7 @@ TEST(GraphIndex, answers_while_another_thread_changes_it) {
   stop = true;
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(index->size(), size);
-  for (const Hit& hit : index->search(std::span(rows).first(dim), {.k = 20}).hits) EXPECT_GE(hit.id, size);
+  for (const IndexHit& hit : index->search(std::span(rows).first(dim), {.k = 20}).hits) EXPECT_GE(hit.id, size);
 }
 
 TEST(IndexOptions, name_what_is_wrong) {

@@ -54,9 +54,10 @@ void use(const std::filesystem::path& path) {
       const auto index = sextant::Index::open(path, {.load = load});
       std::vector<float> query(index->options().dim, 0.5f);
       const sextant::AllowedIds some = sextant::AllowedIds::of(std::vector<uint64_t>{1, 5, 700, 1030});
-      for (const sextant::SearchOptions& options :
-           {sextant::SearchOptions{.k = 5}, sextant::SearchOptions{.k = 5, .breadth = 30},
-            sextant::SearchOptions{.k = 5, .exact = true}, sextant::SearchOptions{.k = 5, .allowed = &some}}) {
+      for (const sextant::IndexSearchOptions& options :
+           {sextant::IndexSearchOptions{.k = 5}, sextant::IndexSearchOptions{.k = 5, .breadth = 30},
+            sextant::IndexSearchOptions{.k = 5, .exact = true},
+            sextant::IndexSearchOptions{.k = 5, .allowed = &some}}) {
         index->search(query, options);
       }
     } catch (const sextant::Error&) {

@@ -289,7 +289,7 @@ class Run {
     }
   }
 
-  nlohmann::ordered_json measure(const std::string& setting, SearchOptions search) {
+  nlohmann::ordered_json measure(const std::string& setting, IndexSearchOptions search) {
     search.k = options_.k;
     if (allowed_) search.allowed = &*allowed_;
     const size_t dim = index_.options().dim;
@@ -318,7 +318,7 @@ class Run {
     line["plan"] = plans();
     line["cpu_qps"] = static_cast<double>(query_count()) / cpu;
     double expected = 0, compared = 0;
-    for (const SearchResult& result : results_) {
+    for (const IndexSearchResult& result : results_) {
       expected += result.expected_recall;
       compared += static_cast<double>(result.compared);
     }
@@ -346,7 +346,7 @@ class Run {
       for (uint32_t id : truth_->ids(q).first(options_.k)) {
         if (id == io::TruthFile::kNoId) continue;
         ++wanted;
-        for (const Hit& hit : results_[q].hits) found += hit.id == id ? 1 : 0;
+        for (const IndexHit& hit : results_[q].hits) found += hit.id == id ? 1 : 0;
       }
     }
     return wanted == 0 ? 1 : static_cast<double>(found) / static_cast<double>(wanted);
@@ -357,7 +357,7 @@ class Run {
     for (SearchPlan plan : {SearchPlan::scan, SearchPlan::code_scan, SearchPlan::graph, SearchPlan::graph_then_filter,
                             SearchPlan::filtered_graph}) {
       const bool used =
-          std::any_of(results_.begin(), results_.end(), [&](const SearchResult& r) { return r.plan == plan; });
+          std::any_of(results_.begin(), results_.end(), [&](const IndexSearchResult& r) { return r.plan == plan; });
       if (used) text += fmt::format("{}{}", text.empty() ? "" : "+", name(plan));
     }
     return text;
@@ -369,7 +369,7 @@ class Run {
   base::ThreadPool& pool_;
   std::optional<AllowedIds> allowed_;
   std::optional<io::TruthFile> truth_;
-  std::vector<SearchResult> results_;
+  std::vector<IndexSearchResult> results_;
 };
 
 void search(const RunOptions& options, const Context& context) {
