@@ -1,8 +1,12 @@
 # The headers that nearly every file needs, parsed once for the rooms and once for the tests: half of the build's time.
 # JSON's are not among them: their few users need a second to parse them, and all others would pay three quarters of one
 # for inline functions that g++ makes of them in every file.
-# Files still include what they use; the clang and tsan presets build without this, so that a missing include shows.
+# Files still include what they use; the clang, fuzz and tsan presets build without either, so that a missing include
+# shows.
 option(SEXTANT_PRECOMPILE "Parse common headers once" ON)
+# Eight files of tests make one for the compiler: a third of the time, because each needs the same templates. Files of a
+# room's tests therefore share their unnamed namespace; what several need stands in a header of theirs.
+option(SEXTANT_MERGE_TESTS "Compile files of tests together" ON)
 
 set(common_headers <algorithm> <chrono> <filesystem> <fstream> <functional> <map> <memory> <optional> <span> <string>
   <string_view> <unordered_map> <vector> <fmt/format.h> <fmt/ranges.h>)
@@ -20,7 +24,7 @@ if(SEXTANT_PRECOMPILE)
     # A program, because programs and libraries are compiled with different flags.
     add_executable(sextant_precompiled_tests EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled/test.cc)
     target_link_libraries(sextant_precompiled_tests PRIVATE sextant_flags fmt::fmt GTest::gmock)
-    target_compile_options(sextant_precompiled_tests PRIVATE $<$<CONFIG:Release>:-O1>)
+    target_compile_options(sextant_precompiled_tests PRIVATE $<$<CONFIG:Release>:-Og>)
     target_precompile_headers(sextant_precompiled_tests PRIVATE ${common_headers} <gmock/gmock.h> <gtest/gtest.h>)
   endif()
 endif()

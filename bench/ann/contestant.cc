@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "encode/child.h"
+#include "child.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 

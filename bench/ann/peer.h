@@ -26,7 +26,7 @@
 #include <thread>
 #include <vector>
 
-#include "encode/child.h"
+#include "child.h"
 #include "io/truth_file.h"
 #include "io/vector_file.h"
 

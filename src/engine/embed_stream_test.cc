@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "engine/testing_embedder.h"
+#include "errors.h"
 #include "io/csv.h"
 #include "io/jsonl.h"
 #include "io/npy.h"
@@ -65,17 +66,7 @@ class EmbedStream : public testing::Test {
 
 using Strings = std::vector<std::string>;
 
-template <class Body>
-std::string error_of(ErrorCode code, Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
+using tests::error_of;
 
 TEST_F(EmbedStream, ReadsEverySourceThatItNames) {
   EXPECT_EQ(items({.texts = {"a", "b"}}), (Strings{"text 0=a", "text 1=b"}));

@@ -11,6 +11,7 @@
 #include "engine/library_file.h"
 #include "engine/sections.h"
 #include "engine/testing_embedder.h"
+#include "errors.h"
 #include "sextant/error.h"
 
 namespace sextant {
@@ -38,17 +39,7 @@ class LibraryTest : public testing::Test {
   TestingEmbedder model;
 };
 
-template <class Body>
-std::string error_of(ErrorCode code, Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
+using tests::error_of;
 
 TEST_F(LibraryTest, FindsThePassageAndSaysWhereItStands) {
   LibraryReport report = build();

@@ -21,8 +21,8 @@ std::vector<float> random_rows(size_t count, size_t dim, uint64_t seed) {
 }
 
 // The slow twin: every score in double, sorted.
-std::vector<std::pair<double, size_t>> slow_search(const std::vector<float>& rows, size_t dim, const float* query,
-                                                   Metric metric) {
+std::vector<std::pair<double, size_t>> slow_flat_search(const std::vector<float>& rows, size_t dim, const float* query,
+                                                        Metric metric) {
   std::vector<std::pair<double, size_t>> out;
   double sign = higher_is_nearer(metric) ? -1 : 1;
   for (size_t row = 0; row * dim < rows.size(); ++row) {
@@ -42,7 +42,7 @@ TEST_P(Flat, FindsWhatTheSlowTwinFindsForAnyShape) {
     std::vector<float> query = random_rows(1, dim, 2);
     FlatIndex index(rows, dim, GetParam());
     std::vector<Scored> hits = index.search(query, k);
-    auto expected = slow_search(rows, dim, query.data(), GetParam());
+    auto expected = slow_flat_search(rows, dim, query.data(), GetParam());
     ASSERT_EQ(hits.size(), std::min(k, count));
     for (size_t i = 0; i < hits.size(); ++i) {
       EXPECT_NEAR(hits[i].score, expected[i].first, 1e-3) << count << " rows, rank " << i;

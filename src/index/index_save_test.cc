@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/random.h"
+#include "errors.h"
 #include "index/section_file.h"
 #include "index/testing_vectors.h"
 #include "sextant/error.h"
@@ -18,14 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kDim = 20;
 
-std::string message_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return std::string(name(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
+using tests::error_of;
 
 class SavedIndex : public testing::Test {
  protected:
@@ -83,25 +77,25 @@ TEST_F(SavedIndex, is_the_same_bytes_for_the_same_vectors) {
 TEST_F(SavedIndex, cannot_be_changed_where_it_lies) {
   make(1500)->save(path());
   auto opened = Index::open(path());
-  EXPECT_THAT(message_of([&] { opened->add(numbers(1), clustered(1, kDim, 1)); }), HasSubstr("unsupported: "));
-  EXPECT_THAT(message_of([&] { opened->remove(1); }), HasSubstr("unsupported: "));
+  EXPECT_THAT(error_of([&] { opened->add(numbers(1), clustered(1, kDim, 1)); }), HasSubstr("unsupported: "));
+  EXPECT_THAT(error_of([&] { opened->remove(1); }), HasSubstr("unsupported: "));
   EXPECT_TRUE(opened->contains(3));
 }
 
 TEST_F(SavedIndex, says_what_is_wrong_with_a_file) {
-  EXPECT_THAT(message_of([&] { Index::open(folder_.path() / "none.idx"); }), HasSubstr("not_found: "));
+  EXPECT_THAT(error_of([&] { Index::open(folder_.path() / "none.idx"); }), HasSubstr("not_found: "));
   base::write_file_atomically(path(), "hello");
-  EXPECT_THAT(message_of([&] { Index::open(path()); }), HasSubstr("some.idx: it is no index of Sextant"));
+  EXPECT_THAT(error_of([&] { Index::open(path()); }), HasSubstr("some.idx: it is no index of Sextant"));
   make(1500)->save(path());
   const std::string whole = base::read_file(path());
   for (size_t size : {size_t{0}, size_t{20}, size_t{40}, size_t{4096}, whole.size() / 2, whole.size() - 1}) {
     base::write_file_atomically(path(), whole.substr(0, size));
-    EXPECT_THAT(message_of([&] { Index::open(path()); }), HasSubstr("corrupted: ")) << size;
+    EXPECT_THAT(error_of([&] { Index::open(path()); }), HasSubstr("corrupted: ")) << size;
   }
   std::string other_version = whole;
   other_version[12] = 99;
   base::write_file_atomically(path(), other_version);
-  EXPECT_THAT(message_of([&] { Index::open(path()); }), HasSubstr("version 99 of the format"));
+  EXPECT_THAT(error_of([&] { Index::open(path()); }), HasSubstr("version 99 of the format"));
 }
 
 // Every flipped bit is found when asked for, and harms nothing when not.
@@ -156,10 +150,10 @@ TEST(SectionFile, keeps_sections_by_name) {
   EXPECT_TRUE(file.has("nothing"));
   EXPECT_FALSE(file.has("else"));
   EXPECT_THAT(file.get<uint32_t>("values", 3), testing::ElementsAre(1, 2, 3));
-  EXPECT_THAT(message_of([&] { file.get<uint32_t>("values", 4); }),
+  EXPECT_THAT(error_of([&] { file.get<uint32_t>("values", 4); }),
               HasSubstr("section 'values' has 12 bytes, expected 4 elements of 4"));
-  EXPECT_THAT(message_of([&] { file.get("else"); }), HasSubstr("section 'else' is missing"));
-  EXPECT_THAT(message_of([&] { SectionFile(path, 8, 2); }), HasSubstr("it is of kind 7, expected 8"));
+  EXPECT_THAT(error_of([&] { file.get("else"); }), HasSubstr("section 'else' is missing"));
+  EXPECT_THAT(error_of([&] { SectionFile(path, 8, 2); }), HasSubstr("it is of kind 7, expected 8"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "errors.h"
 #include "index/testing_vectors.h"
 #include "sextant/error.h"
 
@@ -17,14 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string message_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return std::string(name(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
+using tests::error_of;
 
 double recall(const std::vector<IndexHit>& hits, const std::vector<uint64_t>& truth) {
   size_t found = 0;
@@ -143,21 +137,21 @@ TEST_P(EveryIndex, refuses_what_is_not_finite_and_adds_nothing_then) {
   for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                     -std::numeric_limits<float>::infinity()}) {
     const std::vector<float> rows = {1, 2, 3, 4, 5, bad};
-    EXPECT_THAT(message_of([&] { index->add(numbers(3), rows); }),
+    EXPECT_THAT(error_of([&] { index->add(numbers(3), rows); }),
                 HasSubstr("invalid_argument: vector 2: component 1 is "));
     EXPECT_EQ(index->size(), 0u);
-    EXPECT_THAT(message_of([&] {
+    EXPECT_THAT(error_of([&] {
                   index->search(std::vector<float>{bad, 0});
                 }),
                 HasSubstr("component 0 of the query is "));
   }
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] {
                 index->add(numbers(2), std::vector<float>{1, 2, 3});
               }),
               HasSubstr("3 numbers for 2 vectors, expected 4 of dim 2"));
-  EXPECT_THAT(message_of([&] { index->search(std::vector<float>{1}); }),
+  EXPECT_THAT(error_of([&] { index->search(std::vector<float>{1}); }),
               HasSubstr("a query of 1 components, the index has 2"));
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] {
                 index->search(std::vector<float>{1, 2}, {.target_recall = 1.5});
               }),
               HasSubstr("target_recall is 1.5"));
@@ -345,13 +339,13 @@ TEST(GraphIndex, answers_while_another_thread_changes_it) {
 }
 
 TEST(IndexOptions, name_what_is_wrong) {
-  EXPECT_THAT(message_of([] { Index::create({.dim = 0}); }), HasSubstr("dim is 0, expected 1 to 65536"));
-  EXPECT_THAT(message_of([] { Index::create({.dim = 4, .degree = 1000}); }), HasSubstr("degree is 1000"));
-  EXPECT_THAT(message_of([] { Index::create({.dim = 4, .metric = Metric::l1, .codes = CodeKind::sq4}); }),
+  EXPECT_THAT(error_of([] { Index::create({.dim = 0}); }), HasSubstr("dim is 0, expected 1 to 65536"));
+  EXPECT_THAT(error_of([] { Index::create({.dim = 4, .degree = 1000}); }), HasSubstr("degree is 1000"));
+  EXPECT_THAT(error_of([] { Index::create({.dim = 4, .metric = Metric::l1, .codes = CodeKind::sq4}); }),
               HasSubstr("expected none for metric l1"));
   auto small = Index::create({.dim = 1, .capacity = 3});
   const std::vector<float> four = {1, 2, 3, 4};
-  EXPECT_THAT(message_of([&] { small->add(numbers(4), four); }), HasSubstr("exhausted: 4 vectors cannot be added"));
+  EXPECT_THAT(error_of([&] { small->add(numbers(4), four); }), HasSubstr("exhausted: 4 vectors cannot be added"));
   EXPECT_EQ(small->size(), 0u);
 }
 
@@ -379,7 +373,7 @@ TEST(ElementTypes, refuse_what_they_cannot_hold) {
                                     {ElementType::bfloat16, 3.4e38f}}) {
     auto index = Index::create({.dim = 2, .metric = Metric::l2, .type = type, .capacity = 10});
     const std::vector<float> rows = {1, 2, 3, value};
-    EXPECT_THAT(message_of([&] { index->add(numbers(2), rows); }),
+    EXPECT_THAT(error_of([&] { index->add(numbers(2), rows); }),
                 HasSubstr("invalid_argument: vector 1: component 1 is "))
         << name(type);
     EXPECT_EQ(index->size(), 0u);

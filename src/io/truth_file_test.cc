@@ -1,10 +1,10 @@
 #include "io/truth_file.h"
 
 #include <gtest/gtest.h>
-#include <zstd.h>
 
 #include <fstream>
 
+#include "io/testing_zstd.h"
 #include "sextant/error.h"
 
 namespace sextant::io {
@@ -12,12 +12,6 @@ namespace {
 
 std::string u32s(const std::vector<uint32_t>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * 4};
-}
-
-std::string zstd(const std::string& bytes) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), 1));
-  return out;
 }
 
 class Truth : public testing::Test {

@@ -1,7 +1,6 @@
 #include "io/vector_file.h"
 
 #include <gtest/gtest.h>
-#include <zstd.h>
 
 #include <bit>
 #include <cmath>
@@ -12,6 +11,7 @@
 
 #include "base/random.h"
 #include "io/npy.h"
+#include "io/testing_zstd.h"
 #include "sextant/error.h"
 
 namespace sextant::io {
@@ -22,12 +22,6 @@ std::string u32(uint32_t value) { return {reinterpret_cast<const char*>(&value),
 template <class Value>
 std::string raw(const std::vector<Value>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
-}
-
-std::string zstd(const std::string& bytes) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), 1));
-  return out;
 }
 
 std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {

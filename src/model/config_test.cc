@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/files.h"
+#include "errors.h"
 #include "model/testing_folder.h"
 #include "sextant/error.h"
 
@@ -13,17 +14,7 @@ namespace {
 
 Config parse(std::string_view text) { return Config::parse(text, "here/config.json"); }
 
-// The message of the Error with CODE that WORK throws.
-std::string error_of(ErrorCode code, const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), code) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
-}
+using tests::error_of;
 
 void expect_named(const std::string& message, std::initializer_list<std::string_view> parts) {
   for (std::string_view part : parts) {

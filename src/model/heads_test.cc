@@ -24,8 +24,8 @@ tensor::Matrix random_matrix(size_t rows, size_t columns) {
   return matrix;
 }
 
-struct Model {
-  explicit Model(std::string_view name)
+struct HeadedModel {
+  explicit HeadedModel(std::string_view name)
       : json(testing_folder::read_json(golden(name) / "config.json")),
         parameters(std::make_shared<const Weights>(Weights::load(golden(name)))),
         encoder(load_encoder(config(), parameters)) {}
@@ -74,13 +74,13 @@ TEST(SpladePooling, RefusesWhatItDoesNotKnow) {
 
 TEST(MaskedLmHead, IsThereWhereTheFilesHoldOne) {
   for (const char* name : {"splade-bert-mlm", "splade-distilbert-mlm", "e2e-splade"}) {
-    const Model model(name);
+    const HeadedModel model(name);
     const auto head = MaskedLmHead::load(model.config(), model.parameters, *model.encoder);
     ASSERT_TRUE(head) << name;
     EXPECT_EQ(head->vocabulary_size(), model.encoder->vocabulary_size);
   }
   for (const char* name : {"bert-mean", "t5-encoder-relu", "qwen3-lasttoken", "nv-embed"}) {
-    const Model model(name);
+    const HeadedModel model(name);
     EXPECT_FALSE(MaskedLmHead::load(model.config(), model.parameters, *model.encoder)) << name;
   }
 }
@@ -91,7 +91,7 @@ TEST(ClassificationHead, GivesOneRowASequenceAndIgnoresTheNeighbours) {
   for (const char* name : {"bert-seqcls", "roberta-seqcls", "xlm-roberta-seqcls", "distilbert-seqcls",
                            "deberta-v2-seqcls", "modernbert-seqcls", "gte-new-seqcls"}) {
     SCOPED_TRACE(name);
-    const Model model(name);
+    const HeadedModel model(name);
     const auto head = ClassificationHead::load(model.config(), model.parameters, *model.encoder);
     ASSERT_TRUE(head);
     tensor::Sequences sequences;
@@ -111,20 +111,20 @@ TEST(ClassificationHead, GivesOneRowASequenceAndIgnoresTheNeighbours) {
 }
 
 TEST(ClassificationHead, RefusesAPoolingItDoesNotKnow) {
-  Model model("modernbert-seqcls");
+  HeadedModel model("modernbert-seqcls");
   model.json["classifier_pooling"] = "max";
   EXPECT_THROW(ClassificationHead::load(model.config(), model.parameters, *model.encoder), Error);
   model.json["classifier_pooling"] = "mean";
   model.json["classifier_activation"] = "mish";
   EXPECT_THROW(ClassificationHead::load(model.config(), model.parameters, *model.encoder), Error);
-  const Model plain("bert-mean");
+  const HeadedModel plain("bert-mean");
   EXPECT_FALSE(ClassificationHead::load(plain.config(), plain.parameters, *plain.encoder));
 }
 
 TEST(M3Heads, GiveUnitVectorsForAllTokensButEachSequencesFirst) {
   base::ThreadPool pool(1);
   tensor::Context context{pool};
-  const size_t width = Model("e2e-bge-m3").encoder->hidden_size;
+  const size_t width = HeadedModel("e2e-bge-m3").encoder->hidden_size;
   const auto heads = M3Heads::load(golden("e2e-bge-m3"), width);
   ASSERT_TRUE(heads);
   const tensor::Matrix hidden = random_matrix(10, width);
@@ -153,7 +153,7 @@ TEST(M3Heads, GiveUnitVectorsForAllTokensButEachSequencesFirst) {
 }
 
 TEST(M3Heads, MayBeOneOfTheTwoOrNoneAndNeverOfAnotherWidth) {
-  const size_t width = Model("e2e-bge-m3").encoder->hidden_size;
+  const size_t width = HeadedModel("e2e-bge-m3").encoder->hidden_size;
   const FolderCopy folder("e2e-bge-m3");
   EXPECT_THROW(M3Heads::load(folder.path(), width + 1), Error);
   folder.remove("colbert_linear.pt");

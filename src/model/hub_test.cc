@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "http_server.h"
+#include "model/testing_folder.h"
 
 namespace sextant::model {
 namespace {
@@ -30,14 +31,9 @@ constexpr char kCommit[] = "0123456789abcdef0123456789abcdef01234567";
 
 std::string read(const fs::path& path) { return base::read_file(path); }
 
-void write(const fs::path& path, const std::string& bytes) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
 std::string checksum(const std::string& bytes, bool large) {
   base::TemporaryFolder folder;
-  write(folder.path() / "x", bytes);
+  testing_folder::write_file(folder.path() / "x", bytes);
   return large ? sha256_hex(folder.path() / "x") : git_blob_sha1_hex(folder.path() / "x");
 }
 
@@ -310,7 +306,7 @@ TEST_F(Hub, AnUnknownModelIsNotFoundAndNamesTheEndpoint) {
 
 TEST_F(Hub, AnInterruptedDownloadGoesOnWhereItStopped) {
   const std::string& bytes = hub.files.at("model.safetensors").bytes;
-  write(blob("model.safetensors").string() + ".incomplete", bytes.substr(0, 200'000));
+  testing_folder::write_file(blob("model.safetensors").string() + ".incomplete", bytes.substr(0, 200'000));
   PullReport report = pull("org/name");
   expect_whole(report);
   ASSERT_EQ(hub.store.requests().size(), 1u);
@@ -318,7 +314,8 @@ TEST_F(Hub, AnInterruptedDownloadGoesOnWhereItStopped) {
 }
 
 TEST_F(Hub, APartThatIsWholeAlreadyIsOnlyChecked) {
-  write(blob("model.safetensors").string() + ".incomplete", hub.files.at("model.safetensors").bytes);
+  testing_folder::write_file(blob("model.safetensors").string() + ".incomplete",
+                             hub.files.at("model.safetensors").bytes);
   expect_whole(pull("org/name"));
   EXPECT_THAT(hub.store.requests(), IsEmpty());
 }
@@ -326,14 +323,14 @@ TEST_F(Hub, APartThatIsWholeAlreadyIsOnlyChecked) {
 TEST_F(Hub, ADamagedPartIsDownloadedAnew) {
   for (size_t size : {1000u, 300'003u, 400'000u}) {
     fs::remove_all(options.cache);
-    write(blob("model.safetensors").string() + ".incomplete", std::string(size, '?'));
+    testing_folder::write_file(blob("model.safetensors").string() + ".incomplete", std::string(size, '?'));
     expect_whole(pull("org/name"));
   }
 }
 
 TEST_F(Hub, AServerWithoutRangesIsReadFromTheBeginning) {
   hub.store_trouble = [&](const Request&) { return Reply{200, hub.files.at("model.safetensors").bytes}; };
-  write(blob("model.safetensors").string() + ".incomplete", "half");
+  testing_folder::write_file(blob("model.safetensors").string() + ".incomplete", "half");
   expect_whole(pull("org/name"));
 }
 
@@ -391,7 +388,7 @@ TEST_F(Hub, ABodyShorterThanPromisedIsRefused) {
 }
 
 TEST_F(Hub, AnAnswerForAnotherRangeIsRefused) {
-  write(blob("model.safetensors").string() + ".incomplete", std::string(1000, 'w'));
+  testing_folder::write_file(blob("model.safetensors").string() + ".incomplete", std::string(1000, 'w'));
   hub.store_trouble = [&](const Request&) {
     return Reply{206, std::string(299'003, 'w'), {{"Content-Range", "bytes 5-299007/300003"}}};
   };
@@ -550,13 +547,13 @@ TEST(HubNames, WhatIsNotInTheCacheIsNotFound) {
   base::TemporaryFolder folder;
   EXPECT_FALSE(find_in_cache("org/name", folder.path()));
   const fs::path model = folder.path() / "models--org--name";
-  write(model / "refs" / "main", "../../..");
+  testing_folder::write_file(model / "refs" / "main", "../../..");
   EXPECT_FALSE(find_in_cache("org/name", folder.path()));
-  write(model / "refs" / "main", kCommit);
+  testing_folder::write_file(model / "refs" / "main", kCommit);
   EXPECT_FALSE(find_in_cache("org/name", folder.path()));
-  write(model / "snapshots" / kCommit / "README.md", "x");
+  testing_folder::write_file(model / "snapshots" / kCommit / "README.md", "x");
   EXPECT_FALSE(find_in_cache("org/name", folder.path()));
-  write(model / "snapshots" / kCommit / "config.json", "{}");
+  testing_folder::write_file(model / "snapshots" / kCommit / "config.json", "{}");
   EXPECT_EQ(find_in_cache("org/name", folder.path()), model / "snapshots" / kCommit);
 }
 
@@ -605,8 +602,8 @@ TEST(HubFiles, ModulesAndTokenizersAreTakenOtherFoldersAndFormatsNot) {
 
 TEST(HubFiles, ChecksumsAreThoseOfGitAndSha256sum) {
   base::TemporaryFolder folder;
-  write(folder.path() / "hello", "hello\n");
-  write(folder.path() / "empty", "");
+  testing_folder::write_file(folder.path() / "hello", "hello\n");
+  testing_folder::write_file(folder.path() / "empty", "");
   EXPECT_EQ(git_blob_sha1_hex(folder.path() / "hello"), "ce013625030ba8dba906f756967f9e9ca394464a");
   EXPECT_EQ(git_blob_sha1_hex(folder.path() / "empty"), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
   EXPECT_EQ(sha256_hex(folder.path() / "hello"), "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
@@ -649,7 +646,7 @@ TEST(HubEnvironment, TheCacheIsWhereOtherToolsLook) {
 
 TEST(HubEnvironment, EndpointTokenAndOfflineAreRead) {
   base::TemporaryFolder folder;
-  write(folder.path() / "token", "hf_of_a_login\n");
+  testing_folder::write_file(folder.path() / "token", "hf_of_a_login\n");
   {
     Environment environment(
         {{"HF_HOME", folder.path()}, {"HF_ENDPOINT", "https://mirror.test/"}, {"HF_HUB_OFFLINE", "1"}});

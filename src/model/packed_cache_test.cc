@@ -67,8 +67,6 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   return files;
 }
 
-void write(const fs::path& file, std::string_view bytes) { std::ofstream(file, std::ios::binary) << bytes; }
-
 class PackedCacheOfGolden : public testing::TestWithParam<std::string> {};
 
 TEST_P(PackedCacheOfGolden, GivesTheSameVectorsChecksAndPrecisionAsNoCache) {
@@ -128,7 +126,7 @@ TEST(PackedCache, OfAModelWhoseWeightsWereReplacedGivesTheNewVectors) {
   const std::vector<float> old = embed(load(folder.path(), Compute::bfloat16, cache.path()));
   std::string bytes = base::read_file(folder.at("model.safetensors"));
   std::fill(bytes.begin() + static_cast<ptrdiff_t>(bytes.size() / 2), bytes.end(), '\0');
-  write(folder.at("model.safetensors"), bytes);
+  testing_folder::write_file(folder.at("model.safetensors"), bytes);
   const TransformerModel changed = load(folder.path(), Compute::bfloat16, cache.path());
   EXPECT_FALSE(same_bytes(embed(changed), old));
   EXPECT_TRUE(same_bytes(embed(changed), embed(load(folder.path(), Compute::bfloat16, {}))));
@@ -169,7 +167,7 @@ TEST(PackedCache, ThatSeveralWriteAtOnceIsWhole) {
 
 TEST(PackedCache, ThatCannotBeWrittenLeavesTheModelLoadedAndSaysWhy) {
   const base::TemporaryFolder folder;
-  write(folder.path() / "file", "not a folder");
+  testing_folder::write_file(folder.path() / "file", "not a folder");
   const TransformerModel model = load(golden("bert-mean"), Compute::int8, folder.path() / "file" / "cache");
   EXPECT_THAT(outcome(model), AllOf(StartsWith("not written: "), HasSubstr("cannot make the folder")));
   EXPECT_TRUE(same_bytes(embed(model), embed(load(golden("bert-mean"), Compute::int8, {}))));
@@ -200,7 +198,7 @@ class DamagedPackedCache : public testing::Test {
   // What is wrong with BYTES; empty where every layer can be taken.
   std::string problem_of(std::string_view bytes) {
     fs::remove(file_);  // a file that is cut and written again is waited for by some file systems
-    write(file_, bytes);
+    testing_folder::write_file(file_, bytes);
     try {
       const auto cache = PackedCache::open(file_, key_);
       load_encoder(config_, Parameters(weights_, {.compute = operand_of(cache->compute()), .packed = cache}));
@@ -284,7 +282,7 @@ TEST_F(DamagedPackedCache, IsRebuiltReplacedAndSaysSo) {
   std::string bytes = whole_;
   bytes[index_offset() / 2] = static_cast<char>(bytes[index_offset() / 2] ^ 0x40);
   for (const std::string& damaged : {bytes, whole_.substr(0, whole_.size() / 2), std::string()}) {
-    write(file_, damaged);
+    testing_folder::write_file(file_, damaged);
     const TransformerModel model = load(golden("bert-mean"), Compute::int8, cache_.path());
     EXPECT_THAT(outcome(model), StartsWith("rebuilt: "));
     EXPECT_TRUE(same_bytes(embed(model), want_));

@@ -16,7 +16,7 @@ constexpr PoolingMode kModes[] = {PoolingMode::cls,           PoolingMode::max, 
 
 Pooling pooling_of(std::string_view json) { return Pooling::of(Config::parse(json, "1_Pooling/config.json")); }
 
-tensor::Matrix random_matrix(size_t rows, size_t columns) {
+tensor::Matrix negative_matrix(size_t rows, size_t columns) {
   base::Random random(1);
   tensor::Matrix matrix(rows, columns);
   for (float& value : matrix.values()) value = static_cast<float>(random.normal() - 2);
@@ -43,7 +43,7 @@ double pooled(PoolingMode mode, const tensor::Matrix& x, size_t begin, size_t fi
 TEST(Pooling, EqualsItsDefinitionForSequencesOfAnyLength) {
   tensor::Sequences sequences;
   for (size_t length : {0, 1, 2, 7, 0, 300, 0}) sequences.append(length);
-  const tensor::Matrix x = random_matrix(sequences.row_count(), 21);
+  const tensor::Matrix x = negative_matrix(sequences.row_count(), 21);
   const std::vector<std::vector<size_t>> skips = {{}, {0, 0, 1, 3, 0, 299, 0}, {5, 1, 2, 8, 1, 300, 2}};
   for (PoolingMode mode : kModes) {
     for (const std::vector<size_t>& skipped : skips) {
@@ -68,7 +68,7 @@ TEST(Pooling, OfNoSequencesIsNoRows) {
 TEST(Pooling, SeveralModesFollowEachOther) {
   tensor::Sequences sequences;
   for (size_t length : {3, 0, 5}) sequences.append(length);
-  const tensor::Matrix x = random_matrix(8, 4);
+  const tensor::Matrix x = negative_matrix(8, 4);
   const Pooling both{{PoolingMode::max, PoolingMode::cls}, true};
   const tensor::Matrix out = pool(both, x, sequences);
   ASSERT_EQ(out.columns(), 8u);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/random.h"
+#include "errors.h"
 #include "model/testing_pytorch.h"
 #include "sextant/error.h"
 
@@ -17,8 +18,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // Owns the bytes that the tensors point into.
-struct Read {
-  explicit Read(std::string source) : bytes(std::move(source)), file(std::as_bytes(std::span(bytes)), "m.bin") {}
+struct ReadFile {
+  explicit ReadFile(std::string source) : bytes(std::move(source)), file(std::as_bytes(std::span(bytes)), "m.bin") {}
 
   const TensorView& at(const std::string& name) const { return file.tensors().at(name); }
   std::vector<float> floats(const std::string& name) const { return to_float32(at(name)); }
@@ -31,13 +32,8 @@ struct Read {
   PytorchFile file;
 };
 
-std::string error_of(const std::string& bytes) {
-  try {
-    Read read(bytes);
-  } catch (const Error& e) {
-    return std::string(name(e.code())) + ": " + e.what();
-  }
-  return "no error";
+std::string file_error(const std::string& bytes) {
+  return tests::error_of([&] { ReadFile read(bytes); });
 }
 
 std::string six_floats() { return bytes_of<float>({0, 1, 2, 3, 4, 5}); }
@@ -49,10 +45,10 @@ std::string one(int64_t offset, const std::vector<int64_t>& shape, const std::ve
 }
 
 TEST(PytorchFile, ReadsTensorsWhereTheyLie) {
-  const Read read(zip_file(ordered_dict(text("a") + tensor(storage("FloatStorage", "0", 6), 0, {2, 3}, {3, 1}) +
-                                        text("b") + tensor(storage("FloatStorage", "0", 6), 4, {2}, {1}) + text("c") +
-                                        tensor(storage("FloatStorage", "0", 6), 5, {}, {})),
-                           {{"0", six_floats()}}));
+  const ReadFile read(zip_file(ordered_dict(text("a") + tensor(storage("FloatStorage", "0", 6), 0, {2, 3}, {3, 1}) +
+                                            text("b") + tensor(storage("FloatStorage", "0", 6), 4, {2}, {1}) +
+                                            text("c") + tensor(storage("FloatStorage", "0", 6), 5, {}, {})),
+                               {{"0", six_floats()}}));
   EXPECT_THAT(read.at("a").shape, ElementsAre(2, 3));
   EXPECT_THAT(read.floats("a"), ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_THAT(read.floats("b"), ElementsAre(4, 5));
@@ -63,26 +59,26 @@ TEST(PytorchFile, ReadsTensorsWhereTheyLie) {
 }
 
 TEST(PytorchFile, PutsStridedTensorsInOrder) {
-  EXPECT_THAT(Read(one(0, {3, 2}, {1, 3})).floats("x"), ElementsAre(0, 3, 1, 4, 2, 5)) << "transposed";
-  EXPECT_THAT(Read(one(1, {3}, {2})).floats("x"), ElementsAre(1, 3, 5)) << "every other one";
-  EXPECT_THAT(Read(one(1, {2, 3}, {0, 1})).floats("x"), ElementsAre(1, 2, 3, 1, 2, 3)) << "expanded";
-  EXPECT_THAT(Read(one(0, {2, 2}, {3, 1})).floats("x"), ElementsAre(0, 1, 3, 4)) << "a slice";
-  EXPECT_THAT(Read(one(0, {1, 3, 1, 2}, {77, 1, 99, 3})).floats("x"), ElementsAre(0, 3, 1, 4, 2, 5));
-  EXPECT_EQ(Read(one(0, {3, 2}, {1, 3})).file.copied_bytes(), 24u);
+  EXPECT_THAT(ReadFile(one(0, {3, 2}, {1, 3})).floats("x"), ElementsAre(0, 3, 1, 4, 2, 5)) << "transposed";
+  EXPECT_THAT(ReadFile(one(1, {3}, {2})).floats("x"), ElementsAre(1, 3, 5)) << "every other one";
+  EXPECT_THAT(ReadFile(one(1, {2, 3}, {0, 1})).floats("x"), ElementsAre(1, 2, 3, 1, 2, 3)) << "expanded";
+  EXPECT_THAT(ReadFile(one(0, {2, 2}, {3, 1})).floats("x"), ElementsAre(0, 1, 3, 4)) << "a slice";
+  EXPECT_THAT(ReadFile(one(0, {1, 3, 1, 2}, {77, 1, 99, 3})).floats("x"), ElementsAre(0, 3, 1, 4, 2, 5));
+  EXPECT_EQ(ReadFile(one(0, {3, 2}, {1, 3})).file.copied_bytes(), 24u);
 }
 
 TEST(PytorchFile, TakesStridesOfSingleAndEmptyDimensionsAsTheyAre) {
-  const Read single(one(2, {1, 4, 1}, {999, 1, 5}));
+  const ReadFile single(one(2, {1, 4, 1}, {999, 1, 5}));
   EXPECT_THAT(single.floats("x"), ElementsAre(2, 3, 4, 5));
   EXPECT_TRUE(single.is_view("x"));
-  const Read empty(one(0, {0, int64_t{1} << 40}, {int64_t{1} << 40, 1}));
+  const ReadFile empty(one(0, {0, int64_t{1} << 40}, {int64_t{1} << 40, 1}));
   EXPECT_THAT(empty.at("x").shape, ElementsAre(0, size_t{1} << 40));
   EXPECT_TRUE(empty.floats("x").empty());
 }
 
 TEST(PytorchFile, ReadsEveryElementType) {
   auto read = [](const char* type, int64_t count, const std::string& bytes) {
-    Read file(zip_file(dict(text("x") + tensor(storage(type, "0", count), 0, {count}, {1})), {{"0", bytes}}));
+    ReadFile file(zip_file(dict(text("x") + tensor(storage(type, "0", count), 0, {count}, {1})), {{"0", bytes}}));
     return std::pair(file.at("x").dtype, file.floats("x"));
   };
   using Floats = std::vector<float>;
@@ -96,7 +92,7 @@ TEST(PytorchFile, ReadsEveryElementType) {
   EXPECT_EQ(read("ByteStorage", 1, bytes_of<uint8_t>({249})), std::pair(DType::u8, Floats{249}));
   EXPECT_EQ(read("BoolStorage", 1, bytes_of<uint8_t>({1})), std::pair(DType::boolean, Floats{1}));
   EXPECT_EQ(read("UntypedStorage", 1, bytes_of<uint8_t>({9})), std::pair(DType::u8, Floats{9}));
-  EXPECT_THAT(error_of(zip_file(dict(text("x") + tensor(storage("ComplexFloatStorage", "0", 1), 0, {1}, {1})), {})),
+  EXPECT_THAT(file_error(zip_file(dict(text("x") + tensor(storage("ComplexFloatStorage", "0", 1), 0, {1}, {1})), {})),
               HasSubstr("unsupported: m.bin: the pickle asks for global 'torch.ComplexFloatStorage'"));
 }
 
@@ -108,7 +104,7 @@ TEST(PytorchFile, ReadsParametersAndTheOlderAndNewerWaysToBuildTensors) {
     return call(global("torch._utils", "_rebuild_tensor_v3"),
                 untyped + number(1) + numbers({2, 2}) + numbers({2, 1}) + "\x89" + ordered_dict("") + type + metadata);
   };
-  const Read read(
+  const ReadFile read(
       zip_file(dict(text("parameter") +
                     call(global("torch._utils", "_rebuild_parameter"), v2 + "\x88" + ordered_dict("")) + text("v1") +
                     call(global("torch._utils", "_rebuild_tensor"), where + number(3) + numbers({3}) + numbers({1})) +
@@ -121,23 +117,23 @@ TEST(PytorchFile, ReadsParametersAndTheOlderAndNewerWaysToBuildTensors) {
   EXPECT_EQ(read.at("v3").dtype, DType::f32);
   EXPECT_THAT(read.floats("v3"), ElementsAre(1, 2, 3, 4));
   EXPECT_THAT(read.floats("size"), ElementsAre(0, 1));
-  EXPECT_THAT(error_of(zip_file(dict(text("x") + v3(global("torch", "float8_e5m2"), "")), {{"0", six_floats()}})),
+  EXPECT_THAT(file_error(zip_file(dict(text("x") + v3(global("torch", "float8_e5m2"), "")), {{"0", six_floats()}})),
               HasSubstr("global 'torch.float8_e5m2'"));
-  EXPECT_THAT(error_of(zip_file(dict(text("x") + v3(number(1), "")), {{"0", six_floats()}})),
+  EXPECT_THAT(file_error(zip_file(dict(text("x") + v3(number(1), "")), {{"0", six_floats()}})),
               HasSubstr("element type that is none"));
-  EXPECT_THAT(error_of(zip_file(dict(text("x") + v3(global("torch", "float32"), dict(text("neg") + "\x88"))),
-                                {{"0", six_floats()}})),
+  EXPECT_THAT(file_error(zip_file(dict(text("x") + v3(global("torch", "float32"), dict(text("neg") + "\x88"))),
+                                  {{"0", six_floats()}})),
               HasSubstr("unsupported: m.bin: tensor 'x' carries metadata"));
 }
 
 TEST(PytorchFile, FindsTheStateDictAndLeavesOutWhatIsNoTensor) {
   const std::string x = text("x") + tensor(storage("FloatStorage", "0", 6), 0, {2}, {1});
-  const Read read(zip_file(dict(text("epoch") + number(3) + text("optimizer") + dict("") + text("state_dict") +
-                                ordered_dict(x) + dict(text("_metadata") + ordered_dict("")) + "b"),
-                           {{"0", six_floats()}}));
+  const ReadFile read(zip_file(dict(text("epoch") + number(3) + text("optimizer") + dict("") + text("state_dict") +
+                                    ordered_dict(x) + dict(text("_metadata") + ordered_dict("")) + "b"),
+                               {{"0", six_floats()}}));
   EXPECT_EQ(read.file.tensors().size(), 1u);
   EXPECT_THAT(read.floats("x"), ElementsAre(0, 1));
-  EXPECT_EQ(Read(zip_file(dict(x + text("epoch") + number(3)), {{"0", six_floats()}})).file.tensors().size(), 1u);
+  EXPECT_EQ(ReadFile(zip_file(dict(x + text("epoch") + number(3)), {{"0", six_floats()}})).file.tensors().size(), 1u);
 }
 
 TEST(PytorchFile, ReadsTheLegacyContainer) {
@@ -145,40 +141,41 @@ TEST(PytorchFile, ReadsTheLegacyContainer) {
                                   text("b") + tensor(storage("LongStorage", "9", 2, "N"), 0, {2}, {1}) + text("c") +
                                   tensor(storage("FloatStorage", "77", 6, "N"), 4, {2}, {1}));
   const std::vector<LegacyStorage> storages = {{"77", 6, six_floats()}, {"9", 2, bytes_of<int64_t>({5, -6})}};
-  const Read read(legacy_file(object, storages));
+  const ReadFile read(legacy_file(object, storages));
   EXPECT_THAT(read.floats("a"), ElementsAre(0, 3, 1, 4, 2, 5));
   EXPECT_THAT(read.floats("b"), ElementsAre(5, -6));
   EXPECT_THAT(read.floats("c"), ElementsAre(4, 5));
   EXPECT_TRUE(read.is_view("b") && read.is_view("c"));
 
   const std::string view = tuple(text("78") + number(2) + number(3));
-  const Read part(
+  const ReadFile part(
       legacy_file(dict(text("x") + tensor(storage("FloatStorage", "77", 6, view), 1, {2}, {1})), {storages[0]}));
   EXPECT_THAT(part.floats("x"), ElementsAre(3, 4)) << "a storage may be a part of another";
 }
 
 TEST(PytorchFile, NamesWhatIsWrongWithALegacyFile) {
   const std::string object = dict(text("x") + tensor(storage("FloatStorage", "7", 6, "N"), 0, {6}, {1}));
-  EXPECT_THAT(error_of(pickle(number(1))), HasSubstr("corrupted: m.bin: is a pickle without the number"));
-  EXPECT_THAT(error_of(legacy_file(object, {{"7", 6, six_floats()}}, false)),
+  EXPECT_THAT(file_error(pickle(number(1))), HasSubstr("corrupted: m.bin: is a pickle without the number"));
+  EXPECT_THAT(file_error(legacy_file(object, {{"7", 6, six_floats()}}, false)),
               HasSubstr("unsupported: m.bin: was written on a big-endian machine"));
-  EXPECT_THAT(error_of(legacy_file(object, {})), HasSubstr("storage '7' is missing"));
-  EXPECT_THAT(error_of(legacy_file(object, {{"8", 6, six_floats()}})), HasSubstr("storage '8', which no tensor names"));
-  EXPECT_THAT(error_of(legacy_file(object, {{"7", 6, six_floats()}, {"7", 6, six_floats()}})), HasSubstr("twice"));
-  EXPECT_THAT(error_of(legacy_file(object, {{"7", 7, six_floats()}})),
+  EXPECT_THAT(file_error(legacy_file(object, {})), HasSubstr("storage '7' is missing"));
+  EXPECT_THAT(file_error(legacy_file(object, {{"8", 6, six_floats()}})),
+              HasSubstr("storage '8', which no tensor names"));
+  EXPECT_THAT(file_error(legacy_file(object, {{"7", 6, six_floats()}, {"7", 6, six_floats()}})), HasSubstr("twice"));
+  EXPECT_THAT(file_error(legacy_file(object, {{"7", 7, six_floats()}})),
               HasSubstr("storage '7' has 7 elements of 4 bytes, the file has 24 bytes left"));
-  EXPECT_THAT(error_of(legacy_file(object, {{"7", UINT64_MAX / 4 + 2, six_floats()}})), HasSubstr("bytes left"));
-  EXPECT_THAT(error_of(legacy_file(object, {{"7", 5, six_floats()}})), HasSubstr("6 elements, 20 bytes of them"));
+  EXPECT_THAT(file_error(legacy_file(object, {{"7", UINT64_MAX / 4 + 2, six_floats()}})), HasSubstr("bytes left"));
+  EXPECT_THAT(file_error(legacy_file(object, {{"7", 5, six_floats()}})), HasSubstr("6 elements, 20 bytes of them"));
   const std::string outside = tuple(text("8") + number(4) + number(3));
-  EXPECT_THAT(error_of(legacy_file(dict(text("x") + tensor(storage("FloatStorage", "7", 6, outside), 0, {1}, {1})),
-                                   {{"7", 6, six_floats()}})),
+  EXPECT_THAT(file_error(legacy_file(dict(text("x") + tensor(storage("FloatStorage", "7", 6, outside), 0, {1}, {1})),
+                                     {{"7", 6, six_floats()}})),
               HasSubstr("elements [4, 4 + 3) of storage '7', which has 6"));
 }
 
 TEST(PytorchFile, NamesWhatIsWrongWithAnArchive) {
   const std::string object = pickle(dict(text("x") + tensor(storage("FloatStorage", "0", 6), 0, {6}, {1})));
   auto archive = [&](const std::string& name, const std::string& bytes) {
-    return error_of(zip({{"m/data.pkl", object}, {"m/data/0", six_floats()}, {name, bytes}}));
+    return file_error(zip({{"m/data.pkl", object}, {"m/data/0", six_floats()}, {name, bytes}}));
   };
   EXPECT_EQ(archive("m/byteorder", "little"), "no error");
   EXPECT_THAT(archive("m/byteorder", "big"), HasSubstr("unsupported: m.bin: was written on a big-endian machine"));
@@ -187,44 +184,45 @@ TEST(PytorchFile, NamesWhatIsWrongWithAnArchive) {
   EXPECT_THAT(archive("m/version", "11"), HasSubstr("unsupported: m.bin: has version 11"));
   EXPECT_THAT(archive("m/version", "x"), HasSubstr("version 'x', expected a number"));
   EXPECT_THAT(archive("m/constants.pkl", ""), HasSubstr("TorchScript"));
-  EXPECT_THAT(error_of(zip({{"m/data/0", six_floats()}})), HasSubstr("has no entry 'm/data.pkl'"));
-  EXPECT_THAT(error_of(zip({{"m/data.pkl", object}})), HasSubstr("zip entry 'm/data/0' is missing"));
-  EXPECT_THAT(error_of(zip({{"m/data.pkl", object}, {"m/data/0", "abc"}})),
+  EXPECT_THAT(file_error(zip({{"m/data/0", six_floats()}})), HasSubstr("has no entry 'm/data.pkl'"));
+  EXPECT_THAT(file_error(zip({{"m/data.pkl", object}})), HasSubstr("zip entry 'm/data/0' is missing"));
+  EXPECT_THAT(file_error(zip({{"m/data.pkl", object}, {"m/data/0", "abc"}})),
               HasSubstr("tensor 'x' lies in storage '0' of 6 elements, 3 bytes of them are there"));
-  EXPECT_THAT(error_of(zip({{"m/data.pkl", object}}, 8)), HasSubstr("compressed by method 8"));
-  EXPECT_THAT(error_of("GGUF"), HasSubstr("corrupted: m.bin: is neither a zip archive nor a pickle"));
-  EXPECT_THAT(error_of(std::string(257, 'x') + "ustar" + std::string(250, 'x')),
+  EXPECT_THAT(file_error(zip({{"m/data.pkl", object}}, 8)), HasSubstr("compressed by method 8"));
+  EXPECT_THAT(file_error("GGUF"), HasSubstr("corrupted: m.bin: is neither a zip archive nor a pickle"));
+  EXPECT_THAT(file_error(std::string(257, 'x') + "ustar" + std::string(250, 'x')),
               HasSubstr("unsupported: m.bin: is a tar"));
 }
 
 TEST(PytorchFile, NamesWhatIsWrongWithATensor) {
   constexpr int64_t kHuge = INT64_MAX;
-  EXPECT_THAT(error_of(one(0, {7}, {1})), HasSubstr("'x' of shape [7] reaches element 6 of storage '0', which has 6"));
-  EXPECT_THAT(error_of(one(5, {2}, {1})), HasSubstr("reaches element 6"));
-  EXPECT_THAT(error_of(one(6, {}, {})), HasSubstr("reaches element 6"));
-  EXPECT_THAT(error_of(one(0, {2}, {6})), HasSubstr("reaches element 6"));
-  EXPECT_THAT(error_of(one(kHuge, {1}, {1})), HasSubstr("reaches element"));
-  EXPECT_THAT(error_of(one(kHuge, {2}, {1})), HasSubstr("overflow"));
-  EXPECT_THAT(error_of(one(0, {kHuge}, {1})), HasSubstr("product overflows"));
-  EXPECT_THAT(error_of(one(0, {kHuge / 4, 1}, {1, 1})), HasSubstr("reaches element"));
-  EXPECT_THAT(error_of(one(0, {int64_t{1} << 32, int64_t{1} << 32}, {0, 0})), HasSubstr("product overflows"));
-  EXPECT_THAT(error_of(one(0, {3}, {kHuge})), HasSubstr("strides [9223372036854775807] that overflow"));
-  EXPECT_THAT(error_of(one(0, {2, 2, 2}, {kHuge, kHuge, kHuge})), HasSubstr("that overflow"));
-  EXPECT_THAT(error_of(one(0, {-1}, {1})), HasSubstr("a shape that is not a number from 0"));
-  EXPECT_THAT(error_of(one(1, {2}, {-1})), HasSubstr("a list of strides that is not a number from 0"));
-  EXPECT_THAT(error_of(one(-1, {2}, {1})), HasSubstr("a storage offset that is not a number from 0"));
-  EXPECT_THAT(error_of(one(0, {2, 3}, {1})), HasSubstr("2 dimensions and 1 strides"));
-  EXPECT_THAT(error_of(one(0, std::vector<int64_t>(65, 1), std::vector<int64_t>(65, 1))), HasSubstr("65 dimensions"));
-  EXPECT_THAT(error_of(zip_file(dict(text("x") + tensor(storage("FloatStorage", "0", -1), 0, {1}, {1})), {})),
+  EXPECT_THAT(file_error(one(0, {7}, {1})),
+              HasSubstr("'x' of shape [7] reaches element 6 of storage '0', which has 6"));
+  EXPECT_THAT(file_error(one(5, {2}, {1})), HasSubstr("reaches element 6"));
+  EXPECT_THAT(file_error(one(6, {}, {})), HasSubstr("reaches element 6"));
+  EXPECT_THAT(file_error(one(0, {2}, {6})), HasSubstr("reaches element 6"));
+  EXPECT_THAT(file_error(one(kHuge, {1}, {1})), HasSubstr("reaches element"));
+  EXPECT_THAT(file_error(one(kHuge, {2}, {1})), HasSubstr("overflow"));
+  EXPECT_THAT(file_error(one(0, {kHuge}, {1})), HasSubstr("product overflows"));
+  EXPECT_THAT(file_error(one(0, {kHuge / 4, 1}, {1, 1})), HasSubstr("reaches element"));
+  EXPECT_THAT(file_error(one(0, {int64_t{1} << 32, int64_t{1} << 32}, {0, 0})), HasSubstr("product overflows"));
+  EXPECT_THAT(file_error(one(0, {3}, {kHuge})), HasSubstr("strides [9223372036854775807] that overflow"));
+  EXPECT_THAT(file_error(one(0, {2, 2, 2}, {kHuge, kHuge, kHuge})), HasSubstr("that overflow"));
+  EXPECT_THAT(file_error(one(0, {-1}, {1})), HasSubstr("a shape that is not a number from 0"));
+  EXPECT_THAT(file_error(one(1, {2}, {-1})), HasSubstr("a list of strides that is not a number from 0"));
+  EXPECT_THAT(file_error(one(-1, {2}, {1})), HasSubstr("a storage offset that is not a number from 0"));
+  EXPECT_THAT(file_error(one(0, {2, 3}, {1})), HasSubstr("2 dimensions and 1 strides"));
+  EXPECT_THAT(file_error(one(0, std::vector<int64_t>(65, 1), std::vector<int64_t>(65, 1))), HasSubstr("65 dimensions"));
+  EXPECT_THAT(file_error(zip_file(dict(text("x") + tensor(storage("FloatStorage", "0", -1), 0, {1}, {1})), {})),
               HasSubstr("storage of -1 elements"));
-  EXPECT_THAT(error_of(zip_file(dict(text("x") + tensor(storage("FloatStorage", "0", kHuge), 0, {1}, {1})),
-                                {{"0", six_floats()}})),
+  EXPECT_THAT(file_error(zip_file(dict(text("x") + tensor(storage("FloatStorage", "0", kHuge), 0, {1}, {1})),
+                                  {{"0", six_floats()}})),
               HasSubstr("24 bytes of them"));
 }
 
 TEST(PytorchFile, NamesWhatIsWrongWithTheObject) {
   const std::string x = text("x") + tensor(storage("FloatStorage", "0", 6), 0, {2}, {1});
-  auto object = [](const std::string& body) { return error_of(zip_file(body, {{"0", six_floats()}})); };
+  auto object = [](const std::string& body) { return file_error(zip_file(body, {{"0", six_floats()}})); };
   EXPECT_THAT(object(dict(x + x)), HasSubstr("tensor 'x' appears twice"));
   EXPECT_THAT(object(dict("")), HasSubstr("holds no tensors"));
   EXPECT_THAT(object(list(number(1))), HasSubstr("holds no dict of tensors"));
@@ -243,12 +241,12 @@ TEST(PytorchFile, NamesWhatIsWrongWithTheObject) {
 
 // Strides of zero ask for any amount of memory with a few bytes of file.
 TEST(PytorchFile, BoundsWhatIsCopied) {
-  EXPECT_THAT(error_of(one(0, {int64_t{1} << 40, 2}, {0, 1})), HasSubstr("exhausted: m.bin: tensor 'x' of shape"));
+  EXPECT_THAT(file_error(one(0, {int64_t{1} << 40, 2}, {0, 1})), HasSubstr("exhausted: m.bin: tensor 'x' of shape"));
   std::string many;
   for (int i = 0; i < 17; ++i) {
     many += text("x" + std::to_string(i)) + tensor(storage("ByteStorage", "0", 1), 0, {1 << 10, 1 << 10}, {0, 0});
   }
-  EXPECT_THAT(error_of(zip_file(dict(many), {{"0", std::string("a")}})), HasSubstr("exhausted: m.bin: tensor 'x16'"));
+  EXPECT_THAT(file_error(zip_file(dict(many), {{"0", std::string("a")}})), HasSubstr("exhausted: m.bin: tensor 'x16'"));
 }
 
 TEST(PytorchFile, EveryCutAndFlippedFileIsAnErrorOrStaysInBounds) {
@@ -258,13 +256,13 @@ TEST(PytorchFile, EveryCutAndFlippedFileIsAnErrorOrStaysInBounds) {
   for (const std::string& whole :
        {zip_file(object, {{"0", six_floats()}}), legacy_file(object, {{"0", 6, six_floats()}})}) {
     for (size_t length = 0; length < whole.size(); ++length) {
-      EXPECT_THAT(error_of(whole.substr(0, length)), HasSubstr("corrupted")) << length;
+      EXPECT_THAT(file_error(whole.substr(0, length)), HasSubstr("corrupted")) << length;
     }
     for (int round = 0; round < 20000; ++round) {
       std::string damaged = whole;
       damaged[random.below(damaged.size())] = static_cast<char>(random.below(256));
       try {
-        const Read read(damaged);
+        const ReadFile read(damaged);
         for (const auto& [name, tensor] : read.file.tensors()) to_float32(tensor);
       } catch (const Error&) {
       }
@@ -286,7 +284,7 @@ TEST(PytorchFile, StridedTensorsAreWhatTheirStridesSay) {
     }
     std::vector<int16_t> elements(static_cast<size_t>(last) + 1);
     std::iota(elements.begin(), elements.end(), int16_t{0});
-    const Read read(zip_file(
+    const ReadFile read(zip_file(
         dict(text("x") +
              tensor(storage("ShortStorage", "0", static_cast<int64_t>(elements.size())), offset, shape, strides)),
         {{"0", bytes_of(elements)}}));

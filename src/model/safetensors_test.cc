@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/random.h"
+#include "errors.h"
 #include "sextant/error.h"
 
 namespace sextant::model {
@@ -23,13 +24,8 @@ std::string file_with(const std::string& header, size_t data_bytes) {
   return raw_length(header.size()) + header + std::string(data_bytes, '\0');
 }
 
-std::string error_of(const std::string& file) {
-  try {
-    Safetensors tensors(bytes_of(file), "m.safetensors");
-  } catch (const Error& e) {
-    return std::string(name(e.code())) + ": " + e.what();
-  }
-  return "no error";
+std::string tensors_error(const std::string& file) {
+  return tests::error_of([&] { Safetensors tensors(bytes_of(file), "m.safetensors"); });
 }
 
 TEST(Safetensors, ReadsBackWhatItWrites) {
@@ -69,21 +65,25 @@ TEST(Safetensors, ConvertsEveryDType) {
 }
 
 TEST(Safetensors, NamesTheFieldThatIsWrong) {
-  EXPECT_THAT(error_of("abc"), HasSubstr("corrupted: m.safetensors: is 3 bytes long"));
-  EXPECT_THAT(error_of(std::string("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", 8)), HasSubstr("header length"));
-  EXPECT_THAT(error_of(file_with("{not json", 0)), HasSubstr("not a JSON object"));
-  EXPECT_THAT(error_of(file_with("[]", 0)), HasSubstr("not a JSON object"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"shape":[1],"data_offsets":[0,4]}})", 4)), HasSubstr("'x' has no dtype"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F6_E2M3","shape":[1],"data_offsets":[0,1]}})", 1)),
+  EXPECT_THAT(tensors_error("abc"), HasSubstr("corrupted: m.safetensors: is 3 bytes long"));
+  EXPECT_THAT(tensors_error(std::string("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", 8)), HasSubstr("header length"));
+  EXPECT_THAT(tensors_error(file_with("{not json", 0)), HasSubstr("not a JSON object"));
+  EXPECT_THAT(tensors_error(file_with("[]", 0)), HasSubstr("not a JSON object"));
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"shape":[1],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("'x' has no dtype"));
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"F6_E2M3","shape":[1],"data_offsets":[0,1]}})", 1)),
               HasSubstr("unsupported"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4)),
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4)),
               HasSubstr("has 4 bytes, its shape needs 8"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 4)),
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 4)),
               HasSubstr("the data has 4 bytes"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4)), HasSubstr("[4, 0)"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4)), HasSubstr("shape"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4)),
-              HasSubstr("overflows"));
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4)),
+              HasSubstr("[4, 0)"));
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4)),
+              HasSubstr("shape"));
+  EXPECT_THAT(
+      tensors_error(file_with(R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4)),
+      HasSubstr("overflows"));
 }
 
 // One rule of the reference implementation: tensors follow each other from the first byte of the data to the last.
@@ -92,7 +92,7 @@ TEST(Safetensors, RefusesHolesAndOverlaps) {
     auto tensor = [](int begin, int end) {
       return fmt::format(R"({{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}})", end - begin, begin, end);
     };
-    return error_of(
+    return tensors_error(
         file_with(R"({"a":)" + tensor(begin_a, end_a) + R"(,"b":)" + tensor(begin_b, end_b) + "}", data_bytes));
   };
   EXPECT_EQ(two(0, 4, 4, 8, 8), "no error");
@@ -104,34 +104,36 @@ TEST(Safetensors, RefusesHolesAndOverlaps) {
   EXPECT_THAT(two(0, 4, 5, 8, 8), HasSubstr("tensor 'b' begins at 5, after a hole behind the tensors before it"));
   EXPECT_THAT(two(1, 4, 4, 8, 8), HasSubstr("tensor 'a' begins at 1, after a hole"));
   EXPECT_THAT(two(0, 4, 4, 8, 9), HasSubstr("the data has 9 bytes, the tensors take 8"));
-  EXPECT_THAT(error_of(file_with("{}", 1)), HasSubstr("the data has 1 bytes, the tensors take 0"));
+  EXPECT_THAT(tensors_error(file_with("{}", 1)), HasSubstr("the data has 1 bytes, the tensors take 0"));
 }
 
 TEST(Safetensors, RefusesKeysThatStandTwice) {
   const std::string tensor = R"({"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
-  EXPECT_THAT(error_of(file_with(R"({"x":)" + tensor + R"(,"x":)" + tensor + "}", 1)),
+  EXPECT_THAT(tensors_error(file_with(R"({"x":)" + tensor + R"(,"x":)" + tensor + "}", 1)),
               HasSubstr("corrupted: m.safetensors: tensor 'x' appears twice"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"U8","shape":[9],"shape":[1],"data_offsets":[0,1]}})", 1)),
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"U8","shape":[9],"shape":[1],"data_offsets":[0,1]}})", 1)),
               HasSubstr("tensor 'x' has its shape twice"));
-  EXPECT_THAT(error_of(file_with(R"({"__metadata__":{},"__metadata__":{}})", 0)),
+  EXPECT_THAT(tensors_error(file_with(R"({"__metadata__":{},"__metadata__":{}})", 0)),
               HasSubstr("__metadata__ appears twice"));
 }
 
 TEST(Safetensors, RefusesHeadersThatAreNotOfTheFormat) {
-  EXPECT_EQ(error_of(file_with(R"({"__metadata__":{"format":"pt"}})", 0)), "no error");
-  EXPECT_THAT(error_of(file_with(R"({"__metadata__":{"format":1}})", 0)), HasSubstr("not an object of strings"));
-  EXPECT_THAT(error_of(file_with(R"({"__metadata__":[]})", 0)), HasSubstr("not an object of strings"));
-  EXPECT_THAT(error_of(file_with(R"({"x":[1]})", 0)), HasSubstr("tensor 'x' is no object"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4)),
-              HasSubstr("overflows"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4)),
+  EXPECT_EQ(tensors_error(file_with(R"({"__metadata__":{"format":"pt"}})", 0)), "no error");
+  EXPECT_THAT(tensors_error(file_with(R"({"__metadata__":{"format":1}})", 0)), HasSubstr("not an object of strings"));
+  EXPECT_THAT(tensors_error(file_with(R"({"__metadata__":[]})", 0)), HasSubstr("not an object of strings"));
+  EXPECT_THAT(tensors_error(file_with(R"({"x":[1]})", 0)), HasSubstr("tensor 'x' is no object"));
+  EXPECT_THAT(
+      tensors_error(file_with(R"({"x":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4)),
+      HasSubstr("overflows"));
+  EXPECT_THAT(tensors_error(file_with(R"({"x":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4)),
               HasSubstr("has 4 bytes, its shape needs 9223372036854775808"));
-  EXPECT_THAT(error_of(file_with(R"({"x":{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,4]}})", 4)),
-              HasSubstr("not a JSON object"));
-  EXPECT_THAT(error_of(file_with(
+  EXPECT_THAT(
+      tensors_error(file_with(R"({"x":{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,4]}})", 4)),
+      HasSubstr("not a JSON object"));
+  EXPECT_THAT(tensors_error(file_with(
                   R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[18446744073709551612,18446744073709551615]}})", 4)),
               HasSubstr("the data has 4 bytes"));
-  EXPECT_THAT(error_of(raw_length(101'000'000) + std::string(101'000'000, ' ')),
+  EXPECT_THAT(tensors_error(raw_length(101'000'000) + std::string(101'000'000, ' ')),
               HasSubstr("header length is 101000000"));
 }
 
@@ -140,7 +142,7 @@ TEST(Safetensors, EveryCutAndFlippedFileIsAnErrorOrStaysInBounds) {
   std::string file =
       write_safetensors({{"table", DType::f32, {2, 2}, {reinterpret_cast<const char*>(values), sizeof values}}});
   for (size_t length = 0; length < file.size(); ++length) {
-    EXPECT_THAT(error_of(file.substr(0, length)), HasSubstr("corrupted")) << length;
+    EXPECT_THAT(tensors_error(file.substr(0, length)), HasSubstr("corrupted")) << length;
   }
   base::Random random(5);
   for (int round = 0; round < 5000; ++round) {

@@ -33,6 +33,11 @@ inline std::vector<std::string> golden_names() {
 
 inline Json read_json(const std::filesystem::path& path) { return base::parse_json(base::read_file(path)); }
 
+inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
 // For the names of parameterised tests.
 inline std::string identifier(std::string name) {
   for (char& c : name) {
@@ -55,10 +60,7 @@ class FolderCopy {
   const std::filesystem::path& path() const { return path_; }
   std::string at(std::string_view file) const { return (path_ / file).string(); }
 
-  void write(std::string_view file, std::string_view text) const {
-    std::filesystem::create_directories((path_ / file).parent_path());
-    std::ofstream(path_ / file, std::ios::binary) << text;
-  }
+  void write(std::string_view file, std::string_view text) const { write_file(path_ / file, text); }
   void edit(std::string_view file, const std::function<void(Json&)>& change) const {
     Json json = std::filesystem::exists(path_ / file) ? read_json(path_ / file) : Json::object();
     change(json);

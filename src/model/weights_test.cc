@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "errors.h"
 #include "model/testing_pytorch.h"
 #include "sextant/error.h"
 
@@ -20,13 +21,8 @@ using testing_pytorch::storage;
 using testing_pytorch::tensor;
 using testing_pytorch::text;
 
-std::string error_of(const fs::path& path) {
-  try {
-    Weights::load(path);
-  } catch (const Error& e) {
-    return std::string(name(e.code())) + ": " + e.what();
-  }
-  return "no error";
+std::string weights_error(const fs::path& path) {
+  return tests::error_of([&] { Weights::load(path); });
 }
 
 std::string safetensors_file(const std::vector<std::string>& names, float value) {
@@ -55,9 +51,10 @@ class AFolder : public testing::Test {
 };
 
 TEST_F(AFolder, IsSearchedForWeightsInAFixedOrder) {
-  EXPECT_THAT(error_of(path()), HasSubstr("not_found: " + path().string() +
-                                          ": has no weights, expected model.safetensors, model.safetensors.index.json, "
-                                          "pytorch_model.bin, pytorch_model.bin.index.json"));
+  EXPECT_THAT(weights_error(path()),
+              HasSubstr("not_found: " + path().string() +
+                        ": has no weights, expected model.safetensors, model.safetensors.index.json, "
+                        "pytorch_model.bin, pytorch_model.bin.index.json"));
   write("pytorch_model.bin.index.json", R"({"weight_map": {"x": "shard.bin"}})");
   write("shard.bin", pytorch_file({"x"}, 40));
   EXPECT_THAT(floats("x"), ElementsAre(40, 41));
@@ -80,9 +77,9 @@ TEST_F(AFolder, SingleFilesAreReadByTheirEnding) {
   }
   EXPECT_THAT(to_float32(Weights::load(path() / "a.safetensors").at("x")), ElementsAre(1, 2));
   write("a.gguf", "GGUF");
-  EXPECT_THAT(error_of(path() / "a.gguf"), HasSubstr("a.gguf: is no file of weights by its name"));
-  EXPECT_THAT(error_of(path() / "b.bin"), HasSubstr("not_found"));
-  EXPECT_THAT(error_of(path() / "nowhere"), HasSubstr("not_found"));
+  EXPECT_THAT(weights_error(path() / "a.gguf"), HasSubstr("a.gguf: is no file of weights by its name"));
+  EXPECT_THAT(weights_error(path() / "b.bin"), HasSubstr("not_found"));
+  EXPECT_THAT(weights_error(path() / "nowhere"), HasSubstr("not_found"));
 }
 
 TEST_F(AFolder, MissingTensorsAreNamedWithTheFile) {
@@ -130,7 +127,7 @@ TEST_F(AFolder, AnIndexThatLiesIsNamed) {
   write("a.safetensors", safetensors_file({"x"}, 1));
   auto with = [&](const std::string& json) {
     write("model.safetensors.index.json", json);
-    return error_of(path());
+    return weights_error(path());
   };
   EXPECT_EQ(with(R"({"weight_map": {"x": "a.safetensors"}})"), "no error");
   EXPECT_THAT(with("{"), HasSubstr("is not a JSON object"));
@@ -154,7 +151,7 @@ TEST_F(AFolder, AnIndexThatLiesIsNamed) {
 TEST_F(AFolder, APointerOfGitLfsIsToldApartFromDamage) {
   for (const char* name : {"a.bin", "a.safetensors"}) {
     write(name, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
-    EXPECT_THAT(error_of(path() / name), HasSubstr("is a pointer of Git LFS"));
+    EXPECT_THAT(weights_error(path() / name), HasSubstr("is a pointer of Git LFS"));
   }
 }
 
@@ -219,7 +216,7 @@ TEST_F(RecordedModels, AllLoadUnderTheRulesOfTheFormat) {
   for (const auto& entry : fs::recursive_directory_iterator(models().parent_path())) {
     const fs::path ending = entry.path().extension();
     if (ending != ".safetensors" && ending != ".pt" && ending != ".bin") continue;
-    EXPECT_EQ(error_of(entry.path()), "no error") << entry.path();
+    EXPECT_EQ(weights_error(entry.path()), "no error") << entry.path();
     ++loaded;
   }
   EXPECT_GT(loaded, 80u);

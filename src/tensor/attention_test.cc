@@ -7,26 +7,18 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tensor/testing_matrices.h"
 
 namespace sextant::tensor {
 namespace {
 
 constexpr size_t kAll = std::numeric_limits<size_t>::max();
 
-Matrix random_matrix(size_t rows, size_t columns, uint64_t seed) {
-  base::Random random(seed);
-  Matrix matrix(rows, columns);
-  for (float& value : matrix.values()) value = static_cast<float>(random.normal());
-  return matrix;
-}
-
 Sequences sequences_of(const std::vector<size_t>& lengths) {
   Sequences sequences;
   for (size_t length : lengths) sequences.append(length);
   return sequences;
 }
-
-bool same_bytes(const float* a, const float* b, size_t count) { return std::memcmp(a, b, count * sizeof(float)) == 0; }
 
 // The definition, in double. HOOK stands for what the options' hook adds.
 std::vector<double> attention_reference(const Sequences& sequences, Columns q, Columns k, Columns v,

@@ -7,16 +7,10 @@
 
 #include "base/random.h"
 #include "tensor/kernels.h"
+#include "tensor/testing_matrices.h"
 
 namespace sextant::tensor {
 namespace {
-
-std::vector<float> random_floats(size_t count, uint64_t seed) {
-  base::Random random(seed);
-  std::vector<float> values(count);
-  for (float& value : values) value = static_cast<float>(random.normal());
-  return values;
-}
 
 TEST(Gemm, EqualsTheDoubleReferenceForEveryShapeAroundTheBlockEdges) {
   base::ThreadPool pool(2);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tensor/testing_matrices.h"
 
 namespace sextant::tensor {
 void fill_avx512_emulated(Kernels& kernels);
@@ -491,10 +492,6 @@ TEST_P(TensorKernelsOf, products_are_the_same_bytes_however_rows_and_columns_are
 }
 
 // ---- Functions of rows.
-
-constexpr Activation kActivations[] = {Activation::identity,   Activation::gelu,   Activation::gelu_tanh,
-                                       Activation::gelu_quick, Activation::relu,   Activation::silu,
-                                       Activation::tanh,       Activation::sigmoid};
 
 double reference(Activation activation, double x) {
   switch (activation) {

@@ -11,16 +11,10 @@
 #include "base/random.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
+#include "tensor/testing_matrices.h"
 
 namespace sextant::tensor {
 namespace {
-
-Matrix random_matrix(size_t rows, size_t columns, uint64_t seed, double spread = 1) {
-  base::Random random(seed);
-  Matrix matrix(rows, columns);
-  for (float& value : matrix.values()) value = static_cast<float>(spread * random.normal());
-  return matrix;
-}
 
 Parameter random_parameter(std::vector<size_t> shape, uint64_t seed) {
   Parameter parameter;
@@ -46,8 +40,6 @@ Matrix part_of(const Matrix& matrix, size_t first, size_t count) {
   return part;
 }
 
-bool same_bytes(const float* a, const float* b, size_t count) { return std::memcmp(a, b, count * sizeof(float)) == 0; }
-
 double activated(Activation activation, double x) {
   switch (activation) {
     case Activation::identity:
@@ -69,10 +61,6 @@ double activated(Activation activation, double x) {
   }
   return 0;
 }
-
-constexpr Activation kActivations[] = {Activation::identity,   Activation::gelu,   Activation::gelu_tanh,
-                                       Activation::gelu_quick, Activation::relu,   Activation::silu,
-                                       Activation::tanh,       Activation::sigmoid};
 
 TEST(Activations, EqualTheirFormulasInDouble) {
   for (Activation activation : kActivations) {

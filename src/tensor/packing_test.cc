@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "sextant/error.h"
+#include "tensor/testing_matrices.h"
 
 namespace sextant::tensor {
 namespace {
@@ -26,13 +27,6 @@ Kernels capturing(size_t group, size_t depth) {
   kernels.bf16 = {{5, group, depth}, 1, capture};
   kernels.i8 = {{5, group, depth}, 1, capture};
   return kernels;
-}
-
-std::vector<float> random_floats(size_t count, uint64_t seed) {
-  base::Random random(seed);
-  std::vector<float> values(count);
-  for (float& value : values) value = static_cast<float>(random.normal());
-  return values;
 }
 
 // Where the formula of PanelShape puts element (p, j).

@@ -180,4 +180,9 @@ inline std::string random_text(base::Random& random, size_t length_max) {
   return text;
 }
 
+// What TEXT is cut into, without what a post-processor adds.
+inline std::vector<std::string> tokens_of(const Tokenizer& tokenizer, std::string_view text) {
+  return tokenizer.encode(text, {.add_special_tokens = false}).tokens;
+}
+
 }  // namespace sextant::text

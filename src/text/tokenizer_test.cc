@@ -12,11 +12,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using text::TestParts;
+using text::tokens_of;
 using Strings = std::vector<std::string>;
-
-Strings tokens_of(const Tokenizer& tokenizer, std::string_view text) {
-  return tokenizer.encode(text, {.add_special_tokens = false}).tokens;
-}
 
 std::vector<std::pair<uint32_t, uint32_t>> offsets_of(const Encoding& encoding) {
   std::vector<std::pair<uint32_t, uint32_t>> out;

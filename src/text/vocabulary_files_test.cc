@@ -15,10 +15,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<std::string> tokens_of(const Tokenizer& tokenizer, std::string_view text) {
-  return tokenizer.encode(text, {.add_special_tokens = false}).tokens;
-}
+using text::tokens_of;
 
 class VocabularyFiles : public testing::Test {
  protected:

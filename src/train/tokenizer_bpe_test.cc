@@ -18,7 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-BpeTrainOptions options_of_size(size_t vocabulary_size, uint64_t min_frequency = 1) {
+BpeTrainOptions bpe_options(size_t vocabulary_size, uint64_t min_frequency = 1) {
   BpeTrainOptions options;
   options.vocabulary_size = vocabulary_size;
   options.min_frequency = min_frequency;
@@ -37,28 +37,28 @@ std::vector<std::string> merges(const BpeVocabulary& vocabulary) {
 TEST(BpeTrainer, MergesTheMostFrequentPairFirst) {
   // o-t 9 + 4 = 13; then h-ot 9, p-ot 4; e-n 3 and p-e 3, of which e-n has the smaller ids; then p-en.
   std::vector<WordCount> words = {{"hot", 9}, {"pen", 3}, {"pot", 4}};
-  BpeVocabulary vocabulary = train_bpe(words, options_of_size(100));
+  BpeVocabulary vocabulary = train_bpe(words, bpe_options(100));
   EXPECT_THAT(merges(vocabulary), ElementsAre("o t", "h ot", "p ot", "e n", "p en"));
   EXPECT_THAT(vocabulary.tokens, ElementsAre("e", "h", "n", "o", "p", "t", "ot", "hot", "pot", "en", "pen"));
 }
 
 TEST(BpeTrainer, StopsWhenTheVocabularyIsFullOrThePairsAreTooRare) {
   std::vector<WordCount> words = {{"hot", 9}, {"pen", 3}, {"pot", 4}};
-  EXPECT_THAT(merges(train_bpe(words, options_of_size(7))), ElementsAre("o t"));
-  EXPECT_THAT(merges(train_bpe(words, options_of_size(100, 4))), ElementsAre("o t", "h ot", "p ot"));
-  EXPECT_THAT(merges(train_bpe(words, options_of_size(100, 14))), IsEmpty());
+  EXPECT_THAT(merges(train_bpe(words, bpe_options(7))), ElementsAre("o t"));
+  EXPECT_THAT(merges(train_bpe(words, bpe_options(100, 4))), ElementsAre("o t", "h ot", "p ot"));
+  EXPECT_THAT(merges(train_bpe(words, bpe_options(100, 14))), IsEmpty());
 }
 
 TEST(BpeTrainer, CountsOverlappingRunsOfOneLetterAsTheReferenceDoes) {
   // "aaaa" counts a-a three times, and becomes "aa aa".
   std::vector<WordCount> words = {{"aaaa", 2}, {"ab", 5}};
-  BpeVocabulary vocabulary = train_bpe(words, options_of_size(100));
+  BpeVocabulary vocabulary = train_bpe(words, bpe_options(100));
   EXPECT_THAT(merges(vocabulary), ElementsAre("a a", "a b", "aa aa"));
 }
 
 TEST(BpeTrainer, MarksContinuingPiecesForWordPiece) {
   std::vector<WordCount> words = {{"hot", 9}, {"shot", 4}};
-  BpeTrainOptions options = options_of_size(100);
+  BpeTrainOptions options = bpe_options(100);
   options.continuing_prefix = "##";
   options.special_tokens = {"[PAD]", "[UNK]"};
   BpeVocabulary vocabulary = train_bpe(words, options);
@@ -68,7 +68,7 @@ TEST(BpeTrainer, MarksContinuingPiecesForWordPiece) {
 
 TEST(BpeTrainer, LeavesOutWordsWithCharactersBeyondTheAlphabet) {
   std::vector<WordCount> words = {{"ab", 5}, {"abx", 2}, {"ba", 5}};
-  BpeTrainOptions options = options_of_size(100);
+  BpeTrainOptions options = bpe_options(100);
   options.alphabet_max = 2;
   BpeVocabulary vocabulary = train_bpe(words, options);
   EXPECT_THAT(vocabulary.tokens, ElementsAre("a", "b", "ab", "ba"));
@@ -77,7 +77,7 @@ TEST(BpeTrainer, LeavesOutWordsWithCharactersBeyondTheAlphabet) {
 }
 
 TEST(BpeTrainer, KeepsTheAlphabetItIsGivenWhetherItOccursOrNot) {
-  BpeTrainOptions options = options_of_size(100);
+  BpeTrainOptions options = bpe_options(100);
   options.alphabet = {U'z', U'a'};
   EXPECT_THAT(train_bpe({}, options).tokens, ElementsAre("a", "z"));
 }
@@ -85,7 +85,7 @@ TEST(BpeTrainer, KeepsTheAlphabetItIsGivenWhetherItOccursOrNot) {
 TEST(BpeTrainer, RefusesAVocabularySmallerThanItsAlphabet) {
   std::vector<WordCount> words = {{"abcdef", 1}};
   try {
-    train_bpe(words, options_of_size(5));
+    train_bpe(words, bpe_options(5));
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
@@ -95,7 +95,7 @@ TEST(BpeTrainer, RefusesAVocabularySmallerThanItsAlphabet) {
 
 TEST(BpeTrainer, TakesAWordOfOneCharacter) {
   std::vector<WordCount> words = {{"a", 1}};
-  EXPECT_THAT(train_bpe(words, options_of_size(10)).tokens, ElementsAre("a"));
+  EXPECT_THAT(train_bpe(words, bpe_options(10)).tokens, ElementsAre("a"));
 }
 
 // The same by counting every pair of every word anew for each merge.
@@ -167,7 +167,7 @@ TEST(BpeTrainer, AgreesWithASlowTwinThatCountsEverythingAnew) {
     for (const auto& [word, count] : counts) words.push_back({word, count});
     uint64_t min_frequency = 1 + random.below(3);
     size_t size = 6 + random.below(60);
-    ASSERT_EQ(merges(train_bpe(words, options_of_size(size, min_frequency))), slow_merges(words, size, min_frequency))
+    ASSERT_EQ(merges(train_bpe(words, bpe_options(size, min_frequency))), slow_merges(words, size, min_frequency))
         << "seed 3, round " << round;
   }
 }

@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-UnigramTrainOptions options_of_size(size_t vocabulary_size) {
+UnigramTrainOptions unigram_options(size_t vocabulary_size) {
   UnigramTrainOptions options;
   options.vocabulary_size = vocabulary_size;
   options.min_frequency = 1;
@@ -76,7 +76,7 @@ TEST(UnigramTrainer, FindsThePartsThatWordsAreMadeOf) {
     for (const char* last : {"ing", "ed", "er", "s", "able"}) words.push_back({std::string(first) + last, 1});
   }
   std::sort(words.begin(), words.end(), [](const auto& a, const auto& b) { return a.word < b.word; });
-  UnigramTrainOptions options = options_of_size(36);
+  UnigramTrainOptions options = unigram_options(36);
   options.min_frequency = 2;
   UnigramVocabulary vocabulary = train(words, options);
   for (const char* part : {"work", "play", "walk", "jump", "help", "turn", "fill", "boil", "ing", "ed", "er", "able"}) {
@@ -86,7 +86,7 @@ TEST(UnigramTrainer, FindsThePartsThatWordsAreMadeOf) {
 }
 
 TEST(UnigramTrainer, PutsSpecialTokensFirstAndTheProbableBeforeTheRare) {
-  UnigramTrainOptions options = options_of_size(200);
+  UnigramTrainOptions options = unigram_options(200);
   options.special_tokens = {"<s>", "<unk>"};
   UnigramVocabulary vocabulary = train(syllable_words(1, 500), options);
   ASSERT_EQ(vocabulary.pieces.size(), 200u);
@@ -117,7 +117,7 @@ TEST(UnigramTrainer, KeepsEveryCharacterAsAPiece) {
   }
   characters.insert("\u2581");
   characters.insert("\u00e9");
-  std::vector<std::string> pieces = texts(train(words, options_of_size(characters.size() + 10)));
+  std::vector<std::string> pieces = texts(train(words, unigram_options(characters.size() + 10)));
   for (const std::string& character : characters) EXPECT_THAT(pieces, Contains(character));
 }
 
@@ -125,7 +125,7 @@ TEST(UnigramTrainer, ExplainsTheWordsBetterWithALargerVocabulary) {
   std::vector<WordCount> words = syllable_words(3, 800);
   double before = -1e9;
   for (size_t size : {25, 50, 100, 200, 400}) {
-    double likelihood = train(words, options_of_size(size)).log_likelihood_per_word;
+    double likelihood = train(words, unigram_options(size)).log_likelihood_per_word;
     EXPECT_GT(likelihood, before) << size;
     before = likelihood;
   }
@@ -133,29 +133,29 @@ TEST(UnigramTrainer, ExplainsTheWordsBetterWithALargerVocabulary) {
 
 TEST(UnigramTrainer, LosesThePiecesThatAreCheapToReplace) {
   // Both ends of the band are to be known: -16.55 when this was written, -26 when the wrong pieces go.
-  double likelihood = train(syllable_words(6, 2000), options_of_size(100)).log_likelihood_per_word;
+  double likelihood = train(syllable_words(6, 2000), unigram_options(100)).log_likelihood_per_word;
   EXPECT_GT(likelihood, -16.8);
   EXPECT_LT(likelihood, -16.2) << "better than known: say so here";
 }
 
 TEST(UnigramTrainer, GivesTheSamePiecesForAnyNumberOfThreads) {
   std::vector<WordCount> words = syllable_words(4, 1500);
-  UnigramVocabulary one = train(words, options_of_size(300), 1);
-  EXPECT_EQ(train(words, options_of_size(300), 2).pieces, one.pieces);
-  EXPECT_EQ(train(words, options_of_size(300), 5).pieces, one.pieces);
+  UnigramVocabulary one = train(words, unigram_options(300), 1);
+  EXPECT_EQ(train(words, unigram_options(300), 2).pieces, one.pieces);
+  EXPECT_EQ(train(words, unigram_options(300), 5).pieces, one.pieces);
 }
 
 TEST(UnigramTrainer, TreatsLongWordsAsItTreatsShortOnes) {
   // 200 characters are fitted in wider arithmetic than 2 are; a single letter's probability shows both ways.
   std::vector<WordCount> words = {{std::string(200, 'a'), 3}};
-  UnigramTrainOptions options = options_of_size(2);
+  UnigramTrainOptions options = unigram_options(2);
   UnigramVocabulary vocabulary = train(words, options);
   ASSERT_EQ(texts(vocabulary), (std::vector<std::string>{"<unk>", "a"}));
   EXPECT_NEAR(vocabulary.pieces[1].score, 0, 1e-12);
 }
 
 TEST(UnigramTrainer, CutsWordsAtCharactersBeyondTheAlphabet) {
-  UnigramTrainOptions options = options_of_size(20);
+  UnigramTrainOptions options = unigram_options(20);
   options.alphabet_max = 3;
   std::vector<WordCount> words = {{"abxab", 5}, {"cab", 6}};
   UnigramVocabulary vocabulary = train(words, options);
@@ -165,7 +165,7 @@ TEST(UnigramTrainer, CutsWordsAtCharactersBeyondTheAlphabet) {
 }
 
 TEST(UnigramTrainer, NeverMakesAPieceOfASpecialToken) {
-  UnigramTrainOptions options = options_of_size(20);
+  UnigramTrainOptions options = unigram_options(20);
   options.special_tokens = {"<unk>", "ab"};
   std::vector<WordCount> words = {{"ab", 50}, {"abab", 50}};
   std::vector<std::string> pieces = texts(train(words, options));
@@ -174,7 +174,7 @@ TEST(UnigramTrainer, NeverMakesAPieceOfASpecialToken) {
 
 TEST(UnigramTrainer, RefusesAVocabularySmallerThanItsAlphabet) {
   try {
-    train({{"abcdef", 1}}, options_of_size(6));
+    train({{"abcdef", 1}}, unigram_options(6));
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
@@ -183,8 +183,8 @@ TEST(UnigramTrainer, RefusesAVocabularySmallerThanItsAlphabet) {
 }
 
 TEST(UnigramTrainer, TakesNothingAndASingleCharacter) {
-  EXPECT_THAT(texts(train({}, options_of_size(10))), ElementsAre("<unk>"));
-  EXPECT_THAT(texts(train({{"a", 1}}, options_of_size(10))), ElementsAre("<unk>", "a"));
+  EXPECT_THAT(texts(train({}, unigram_options(10))), ElementsAre("<unk>"));
+  EXPECT_THAT(texts(train({{"a", 1}}, unigram_options(10))), ElementsAre("<unk>", "a"));
 }
 
 // The slow twin: seeds by looking at every place of every substring, expectations by spelling out every segmentation.
@@ -283,7 +283,7 @@ TEST(UnigramTrainer, AgreesWithASlowTwinThatSpellsOutEverySegmentation) {
     std::vector<WordCount> words;
     for (const auto& [word, count] : counts) words.push_back({word, count});
     // So large a vocabulary that nothing is pruned: two steps, and the one that ends the training.
-    UnigramVocabulary vocabulary = train(words, options_of_size(10'000));
+    UnigramVocabulary vocabulary = train(words, unigram_options(10'000));
     SlowUnigram slow(words);
     slow.fit(false);
     slow.fit(false);

@@ -1,4 +1,4 @@
-// bench/encode/child.h: a child process that answers one line of JSON to each line of JSON.
+// bench/child.h: a child process that answers one line of JSON to each line of JSON.
 //
 // A contestant runs in a process of its own, so that its SIMD tier, its memory and its start are its own. What a child
 // writes to its standard error goes to the caller's. A child that dies, or answers {"error": TEXT}, is an Error.
