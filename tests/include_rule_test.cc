@@ -173,6 +173,8 @@ std::vector<std::string> defined_types(std::istream& file) {
     } else if (line.starts_with("struct ") || line.starts_with("class ") || line.starts_with("enum ") ||
                line.starts_with("union ")) {
       if (name == "class" || name.starts_with("alignas(")) words >> name;
+      // What has no name cannot be taken for another.
+      if (name.starts_with('{')) continue;
       // A nested type carries its outer one's name, and what ends at once was only declared.
       if (name.find_first_of(":;") != std::string::npos && !name.ends_with(':')) continue;
       if (line.ends_with(';') && line.find('{') == std::string::npos) continue;
@@ -202,7 +204,8 @@ TEST(TheHouse, ATypeIsDefinedInOneFile) {
 TEST(TheHouse, TypesAreSeenWhereTheyAreDefined) {
   std::istringstream file(
       "class Early;\nnamespace sextant {\nstruct A {\n  int a;\n};\nstruct B;\nclass A::Impl {\n};\nnamespace {\n"
-      "struct Hidden {\n};\n}  // namespace\nnamespace io {\nenum class E { one };\nclass alignas(64) C : public D "
+      "struct Hidden {\n};\n}  // namespace\nnamespace io {\nenum { kOne };\nenum class E { one };\nclass alignas(64) "
+      "C : public D "
       "{\n};\n"
       "}  // namespace io\nstruct F {};\n}  // namespace sextant\n");
   EXPECT_THAT(defined_types(file),
