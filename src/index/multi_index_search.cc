@@ -167,7 +167,7 @@ std::vector<MultiIndexImpl::Candidate> MultiIndexImpl::find_candidates(std::span
     float gain;
   };
   std::vector<Gain> gains;
-  const size_t dim = options().dim;
+  const size_t dim = options().dim, places = inner_->row_count();
   double sure = 0;
   for (size_t q = 0; q < queries.size() / dim; ++q) {
     const IndexSearchResult found =
@@ -179,7 +179,8 @@ std::vector<MultiIndexImpl::Candidate> MultiIndexImpl::find_candidates(std::span
     const float worst = found.hits.back().score;
     sure += worst;
     for (const IndexHit& hit : found.hits) {
-      // A file's table is not trusted; is_seen looks at the slot's number.
+      // Nothing in a file is trusted; is_seen looks at the slot's number.
+      if (hit.id >= places) continue;
       gains.push_back({slot_of_[hit.id], static_cast<uint32_t>(q), hit.score - worst});
     }
   }

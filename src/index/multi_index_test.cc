@@ -390,6 +390,27 @@ TEST_F(SavedMultiIndex, says_what_is_wrong_with_a_file) {
   EXPECT_THAT(message_of([&] { MultiIndex::open(path()); }), HasSubstr("version 99 of the format"));
 }
 
+// Made of the same rows by the build that first wrote version 1.
+TEST_F(SavedMultiIndex, of_version_1_is_still_read) {
+  const MultiRows queries = worded(5, 4, 2, 1, 4);
+  const auto index = index_of(worded(40, 4, 1, 1, 5));
+  index->remove(7);
+  const auto opened =
+      MultiIndex::open(fs::path(SEXTANT_SOURCE_DIR) / "tests/fixtures/multi-index-v1.idx", {.verify = true});
+  EXPECT_EQ(opened->size(), 39u);
+  EXPECT_FALSE(opened->contains(7));
+  EXPECT_TRUE(opened->contains(8));
+  for (size_t q = 0; q < 5; ++q) {
+    const std::vector<IndexHit> hits = opened->search(queries.row(q), {.k = 5}).hits;
+    const std::vector<IndexHit> expected = index->search(queries.row(q), {.k = 5}).hits;
+    ASSERT_EQ(hits.size(), 5u);
+    for (size_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(hits[i].id, expected[i].id);
+      EXPECT_NEAR(hits[i].score, expected[i].score, 1e-5) << "tiers may differ in the last bit";
+    }
+  }
+}
+
 // Every flipped bit is found when asked for, and harms nothing when not.
 TEST_F(SavedMultiIndex, survives_flipped_bytes) {
   index_of(worded(300, 16, 1, 4, 8))->save(path());
