@@ -161,8 +161,7 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
                 fmt::format("{} numbers for {} vectors, expected {} of dim {}", vectors.size(), ids.size(),
                             ids.size() * options_.dim, options_.dim));
   }
-  check_vectors(vectors, 0);
-  check_range(vectors);
+  check_new(vectors);
   std::lock_guard lock(writer_);
   // Of equal ids in one call the last one counts.
   std::unordered_map<uint64_t, size_t> last;
@@ -170,27 +169,13 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
   if (!ascending) {
     for (size_t i = 0; i < ids.size(); ++i) last[ids[i]] = i;
   }
-  const size_t wanted = ascending ? ids.size() : last.size();
-  reclaim();
-  // What is replaced cannot make room at once: somebody may be looking at it.
-  const size_t room = options_.capacity - row_count_ + free_rows_.size();
-  if (wanted > room) {
-    throw Error(ErrorCode::exhausted,
-                fmt::format("{} vectors cannot be added to {}: there is room for {}, capacity is {}", wanted,
-                            alive_.load(), room, options_.capacity));
-  }
+  check_room(ascending ? ids.size() : last.size());
   std::vector<uint32_t> rows;
   size_t end = row_count_;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!ascending && last.at(ids[i]) != i) continue;
     remove_row(ids[i]);
-    uint32_t row;
-    if (free_rows_.empty()) {
-      row = static_cast<uint32_t>(end++);
-    } else {
-      row = free_rows_.back();
-      free_rows_.pop_back();
-    }
+    const uint32_t row = take_row(end);
     owned_ids_[row] = ids[i];
     store_row(row, vectors.data() + i * options_.dim);
     rows.push_back(row);
@@ -201,6 +186,53 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
   if (graph_) encode(rows, pool);
   publish(rows, end);
   link(rows, pool, nullptr, nullptr);
+}
+
+void IndexImpl::check_new(std::span<const float> vectors) const {
+  check_vectors(vectors, 0);
+  check_range(vectors);
+}
+
+void IndexImpl::check_room(size_t wanted) {
+  reclaim();
+  // What is replaced cannot make room at once: somebody may be looking at it.
+  const size_t room = options_.capacity - row_count_ + free_rows_.size();
+  if (wanted > room) {
+    throw Error(ErrorCode::exhausted,
+                fmt::format("{} vectors cannot be added to {}: there is room for {}, capacity is {}", wanted,
+                            alive_.load(), room, options_.capacity));
+  }
+}
+
+// END: of the rows that were ever used.
+uint32_t IndexImpl::take_row(size_t& end) {
+  if (free_rows_.empty()) return static_cast<uint32_t>(end++);
+  const uint32_t row = free_rows_.back();
+  free_rows_.pop_back();
+  return row;
+}
+
+std::vector<uint32_t> IndexImpl::append(std::span<const float> vectors, size_t threads,
+                                        const std::function<void(std::span<const uint32_t>)>& before_found) {
+  std::lock_guard lock(writer_);
+  const size_t count = vectors.size() / options_.dim;
+  check_room(count);
+  std::vector<uint32_t> rows;
+  size_t end = row_count_;
+  for (size_t i = 0; i < count; ++i) rows.push_back(take_row(end));
+  // Those that lie together are compared faster.
+  std::sort(rows.begin(), rows.end());
+  for (size_t i = 0; i < count; ++i) {
+    owned_ids_[rows[i]] = rows[i];
+    store_row(rows[i], vectors.data() + i * options_.dim);
+  }
+  before_found(rows);
+  note_ids(rows);
+  base::ThreadPool& pool = base::ThreadPool::shared(threads);
+  if (graph_) encode(rows, pool);
+  publish(rows, end);
+  link(rows, pool, nullptr, nullptr);
+  return rows;
 }
 
 // From here on searches that compare all rows find these.

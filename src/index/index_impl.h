@@ -33,6 +33,8 @@ class IndexImpl : public Index {
   explicit IndexImpl(const IndexOptions& options);
   // Maps a saved index.
   IndexImpl(const std::filesystem::path& path, const OpenOptions& options);
+  // Of the sections that save_into made.
+  IndexImpl(std::unique_ptr<SectionFile> file, const OpenOptions& options);
 
   // rows [count] of options().type are taken as they lie, under the ids 0, 1, ... to an empty index, and must outlive
   // it: for building from a mapped file. progress may be nullptr; give_up, where there is one, is called now and then
@@ -53,8 +55,25 @@ class IndexImpl : public Index {
 
   std::shared_ptr<const Calibration> calibration() const;
 
- private:
+  // For those who build on rows, under ids of their own. An index of appended vectors has its rows' numbers for ids.
+  //
+  // Adds vectors [n, dim] that passed check_new and returns their rows; before_found is told of these before a search
+  // can meet them.
+  std::vector<uint32_t> append(std::span<const float> vectors, size_t threads,
+                               const std::function<void(std::span<const uint32_t>)>& before_found);
+  // Throws where add would refuse one of the vectors.
+  void check_new(std::span<const float> vectors) const;
+  void save_into(SectionFileWriter& file);
+  static constexpr size_t kSectionsMax = 40;
+  const SectionFile* file() const { return file_.get(); }
+  const Rows& rows() const { return rows_; }
+  size_t row_count() const { return row_count_.load(std::memory_order_acquire); }
   bool has_graph() const { return graph_ready_.load(std::memory_order_acquire); }
+  // While the lease is held no row that is there is written over.
+  Readers::Lease hold() const { return readers_.lease(vectors_); }
+  Readers& readers() const { return readers_; }
+
+ private:
   Gone gone() const;
   uint64_t id_of(uint32_t row) const { return ids_ == nullptr ? row : ids_[row]; }
   // For searches, which take no lock.
@@ -62,6 +81,8 @@ class IndexImpl : public Index {
   void check_vectors(std::span<const float> vectors, size_t first_number) const;
   void check_range(std::span<const float> vectors) const;
   void check_query(std::span<const float> query, const IndexSearchOptions& options) const;
+  void check_room(size_t wanted);
+  uint32_t take_row(size_t& end);
   void publish(std::span<const uint32_t> rows, size_t end);
   void link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
             const std::function<void()>& give_up);

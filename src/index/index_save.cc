@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint32_t kFileKind = 1;
 constexpr uint32_t kVersion = 1;
-constexpr size_t kSectionsMax = 40;
 
 // What is not an array. Of plain numbers, so that it is the same bytes everywhere.
 struct Head {
@@ -76,16 +75,22 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
   file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()));
 }
 
-void IndexImpl::save(const std::filesystem::path& path) {
+void IndexImpl::save_into(SectionFileWriter& file) {
   if (calibration()->rows() * 2 < size()) calibrate(200, 0);
   std::lock_guard lock(writer_);
-  SectionFileWriter file(path, kFileKind, kVersion, kSectionsMax);
   write_sections(file);
+}
+
+void IndexImpl::save(const std::filesystem::path& path) {
+  SectionFileWriter file(path, kFileKind, kVersion, kSectionsMax);
+  save_into(file);
   file.commit();
 }
 
 IndexImpl::IndexImpl(const std::filesystem::path& path, const OpenOptions& options)
-    : file_(std::make_unique<SectionFile>(path, kFileKind, kVersion)) {
+    : IndexImpl(std::make_unique<SectionFile>(path, kFileKind, kVersion), options) {}
+
+IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& options) : file_(std::move(opened)) {
   if (options.verify) file_->verify();
   const SectionFile& file = *file_;
   const Head head = file.get<Head>("head", 1)[0];

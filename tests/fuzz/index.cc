@@ -1,4 +1,5 @@
-// Saved indexes: as they are, and with the head's checksum made right again, which lets damage get further.
+// Saved indexes, of vectors and of rows of several: as they are, and with the head's checksum made right again, which
+// lets damage get further.
 #include "sextant/index.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "base/random.h"
 #include "fuzz/fuzz.h"
 #include "sextant/error.h"
+#include "sextant/multi_index.h"
 
 namespace {
 
@@ -30,6 +32,22 @@ std::string saved(size_t count, sextant::IndexKind kind, sextant::CodeKind codes
   sextant::base::Random random(1);
   for (float& value : rows) value = static_cast<float>(random.normal());
   index->add(ids, rows, 1);
+  index->remove(3);
+  index->save(folder.path() / "seed.idx");
+  return sextant::base::read_file(folder.path() / "seed.idx");
+}
+
+std::string saved_rows(size_t rows) {
+  const sextant::base::TemporaryFolder folder;
+  auto index = sextant::MultiIndex::create({.dim = kDim, .degree = 4, .build_breadth = 8, .capacity = 2048});
+  sextant::base::Random random(1);
+  std::vector<uint64_t> ids(rows);
+  std::iota(ids.begin(), ids.end(), uint64_t{1});
+  std::vector<size_t> counts(rows);
+  for (size_t i = 0; i < rows; ++i) counts[i] = 1 + i % 9;
+  std::vector<float> vectors(std::accumulate(counts.begin(), counts.end(), size_t{0}) * kDim);
+  for (float& value : vectors) value = static_cast<float>(random.normal());
+  index->add(ids, counts, vectors, 1);
   index->remove(3);
   index->save(folder.path() / "seed.idx");
   return sextant::base::read_file(folder.path() / "seed.idx");
@@ -62,6 +80,19 @@ void use(const std::filesystem::path& path) {
       }
     } catch (const sextant::Error&) {
     }
+    try {
+      const auto index = sextant::MultiIndex::open(path, {.load = load});
+      std::vector<float> query(3 * index->options().dim, 0.5f);
+      const sextant::AllowedIds some = sextant::AllowedIds::of(std::vector<uint64_t>{1, 5, 70, 200});
+      for (const sextant::MultiSearchOptions& options :
+           {sextant::MultiSearchOptions{.k = 5}, sextant::MultiSearchOptions{.k = 5, .candidates = 20},
+            sextant::MultiSearchOptions{.k = 5, .exact = true},
+            sextant::MultiSearchOptions{.k = 5, .allowed = &some}}) {
+        index->search(query, options);
+      }
+      index->contains(7);
+    } catch (const sextant::Error&) {
+    }
   }
 }
 
@@ -70,7 +101,7 @@ void use(const std::filesystem::path& path) {
 std::vector<std::string> fuzz_seeds() {
   return {saved(1100, sextant::IndexKind::graph, sextant::CodeKind::sq4),
           saved(1100, sextant::IndexKind::graph, sextant::CodeKind::none),
-          saved(10, sextant::IndexKind::flat, sextant::CodeKind::none)};
+          saved(10, sextant::IndexKind::flat, sextant::CodeKind::none), saved_rows(240), saved_rows(20)};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# install_test.sh BUILD_FOLDER COMPILER: installs into a scratch prefix, then builds and runs main.cc against it, once
-# through find_package and once through pkg-config.
+# install_test.sh BUILD_FOLDER COMPILER C_COMPILER: installs into a scratch prefix, then builds and runs main.cc and
+# main.c against it, once through find_package and once through pkg-config.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$1
 compiler=$2
+c_compiler=$3
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -13,32 +14,39 @@ for file in bin/sextant include/sextant/embed.h share/sextant/examples/library/h
   [ -e "$scratch/prefix/$file" ] || { echo "$file was not installed" >&2; exit 1; }
 done
 
-cmake -G Ninja -S "$here" -B "$scratch/consumer" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" \
+cmake -G Ninja -S "$here" -B "$scratch/consumer" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_C_COMPILER="$c_compiler" \
   -DCMAKE_PREFIX_PATH="$scratch/prefix" >"$scratch/configure.log" || { cat "$scratch/configure.log" >&2; exit 1; }
 ninja -C "$scratch/consumer" --quiet
 echo "find_package: $("$scratch/consumer/consumer")"
+echo "find_package, C: $("$scratch/consumer/consumer_c")"
 
 pc=$(dirname "$(find "$scratch/prefix" -name sextant.pc)")
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 "$here/main.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/by_pkg_config"
 echo "pkg-config: $("$scratch/by_pkg_config")"
+# shellcheck disable=SC2046
+"$c_compiler" -std=c11 -Wall -Wextra -Wpedantic -Werror "$here/main.c" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) \
+  -o "$scratch/c_by_pkg_config"
+echo "pkg-config, C: $("$scratch/c_by_pkg_config")"
 
 # The programs that README and docs show, as they stand there; those of docs need models, so they are only built.
 programs=0
 for page in "$here/../../README.md" "$here"/../../docs/*.md; do
-  rm -f "$scratch"/block*.txt
-  awk -v to="$scratch/block" '/^```cpp/ {inside = 1; ++n; next} /^```/ {inside = 0} inside {print > (to n ".txt")}' "$page"
-  for block in "$scratch"/block*.txt; do
+  rm -f "$scratch"/block*
+  awk -v to="$scratch/block" '/^```cpp$/ {inside = 1; ++n; end = ".cc"; next} /^```c$/ {inside = 1; ++n; end = ".c"; next}
+    /^```/ {inside = 0} inside {print > (to n end)}' "$page"
+  for block in "$scratch"/block*; do
     [ -e "$block" ] || continue
-    { grep '^#include' "$block"; echo "int main() {"; grep -v '^#include' "$block"; echo "}"; } >"$scratch/shown.cc"
+    case $block in *.cc) build_shown=("$compiler" -std=c++20) ;; *) build_shown=("$c_compiler" -std=c11) ;; esac
+    { grep '^#include' "$block"; echo "int main(void) {"; grep -v '^#include' "$block"; echo "}"; } >"$scratch/shown_$(basename "$block")"
     # shellcheck disable=SC2046
-    "$compiler" -std=c++20 "$scratch/shown.cc" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/shown"
+    "${build_shown[@]}" "$scratch/shown_$(basename "$block")" $(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs sextant) -o "$scratch/shown"
     case $page in *README.md) "$scratch/shown" ;; esac
     programs=$((programs + 1))
   done
 done
 echo "$programs programs of README and docs"
-[ "$programs" -ge 4 ]
+[ "$programs" -ge 6 ]
 
 # The installed program works from anywhere, its sample library included.
 cd /
