@@ -88,6 +88,8 @@ enum class SearchPlan : uint32_t {
   graph,              // a walk
   graph_then_filter,  // a broader walk, from whose finds what is not allowed is dropped
   filtered_graph,     // a walk past vectors that are not allowed to those that are
+  product_scan,  // a batch is compared with every vector by products rounded to 8 bits, then, with a margin of eight
+                 // deviations of their error, with the vectors that may be among the nearest: exact
 };
 std::string_view name(SearchPlan plan);
 
@@ -134,6 +136,12 @@ class Index {
   // The k nearest to query [dim]; fewer only where fewer are there, or allowed.
   // Throws invalid_argument for a query of another length or with a component that is NaN or infinite.
   virtual IndexSearchResult search(std::span<const float> query, const IndexSearchOptions& options = {}) const = 0;
+
+  // The same for queries [n, dim], best for many: n results in their order. Where products of matrices are the cheaper
+  // way (many exact searches; on machines with matrix units also others) all are compared with all. threads as in add.
+  virtual std::vector<IndexSearchResult> search_batch(std::span<const float> queries,
+                                                      const IndexSearchOptions& options = {},
+                                                      size_t threads = 0) const = 0;
 
   // Measures on count of the index's own vectors how broad a walk reaches which recall; target_recall follows it. Done
   // by save() where it was not done since the index doubled.

@@ -59,7 +59,8 @@ enum {
   SEXTANT_PLAN_CODE_SCAN = 1,
   SEXTANT_PLAN_GRAPH = 2,
   SEXTANT_PLAN_GRAPH_THEN_FILTER = 3,
-  SEXTANT_PLAN_FILTERED_GRAPH = 4
+  SEXTANT_PLAN_FILTERED_GRAPH = 4,
+  SEXTANT_PLAN_PRODUCT_SCAN = 5
 };
 
 /* As sextant::IndexOptions. To be filled by sextant_index_options_init before anything is changed. */

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "simd/kernels.h"
 
@@ -26,6 +27,13 @@ Codes::Codes(CodeKind kind, size_t dim, size_t capacity)
       kind_(kind),
       dim_(dim),
       row_bytes_(row_bytes(kind, dim)) {}
+
+Codes::Codes(const Codes& others, std::span<const uint32_t> rows) : Codes(others.kind_, others.dim_, rows.size()) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::memcpy(owned_codes_.data() + i * row_bytes_, others.codes_ + rows[i] * row_bytes_, row_bytes_);
+    owned_factors_[i] = others.factors_[rows[i]];
+  }
+}
 
 Codes::Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const CodeFactors> factors)
     : codes_(codes.data()), factors_(factors.data()), kind_(kind), dim_(dim), row_bytes_(row_bytes(kind, dim)) {}

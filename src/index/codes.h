@@ -50,6 +50,8 @@ class Codes {
   Codes() = default;
   // kind is sq4 or sq8; dim a multiple of 64.
   Codes(CodeKind kind, size_t dim, size_t capacity);
+  // Copies of rows of OTHERS, which number from 0 on.
+  Codes(const Codes& others, std::span<const uint32_t> rows);
   // Views of what codes() and factors() gave.
   Codes(CodeKind kind, size_t dim, std::span<const std::byte> codes, std::span<const CodeFactors> factors);
 

@@ -1,9 +1,12 @@
 #include "index/graph.h"
 
 #include <algorithm>
+#include <mutex>
+#include <numeric>
 
 #include "base/progress.h"
 #include "base/random.h"
+#include "index/landmarks.h"
 
 namespace sextant::index {
 namespace {
@@ -13,6 +16,10 @@ constexpr size_t kBatchPart = 50;
 constexpr size_t kBatchMax = 8192;
 // Rows of a batch that a thread takes at once.
 constexpr size_t kRowsAtOnce = 8;
+// The same where a row's neighbours are known.
+constexpr size_t kNearAtOnce = 256;
+// Candidates of a walk from such a row's links.
+constexpr size_t kRefineBreadth = 48;
 // Nodes near a removed one that may link to it: what a walk of this breadth meets.
 constexpr size_t kRepairBreadth = 64;
 
@@ -21,6 +28,23 @@ bool nearer(const Candidate& a, const Candidate& b) {
 }
 
 }  // namespace
+
+// Tells how many rows of two passes are linked.
+class Graph::Told {
+ public:
+  Told(base::Progress* progress, size_t before, size_t rows) : progress_(progress), done_(2 * before), rows_(rows) {}
+  void more(size_t rows) {
+    done_ += rows;
+    if (progress_ == nullptr) return;
+    if (std::unique_lock lock(mutex_, std::try_to_lock); lock) progress_->report(std::min(rows_, done_ / 2));
+  }
+
+ private:
+  base::Progress* progress_;
+  std::atomic<size_t> done_;
+  size_t rows_;
+  std::mutex mutex_;
+};
 
 // A thread's own memory.
 struct Graph::Worker {
@@ -31,7 +55,7 @@ struct Graph::Worker {
   WalkMemory memory;
   std::vector<Candidate> found, kept;
   std::vector<float> row_values;
-  std::vector<uint32_t> rows;
+  std::vector<uint32_t> rows, others;
   std::vector<float> distances;
   size_t compared = 0;
 };
@@ -69,9 +93,14 @@ void Graph::descend(const Scorer& scorer, Gone gone, WalkMemory& memory, std::ve
   const auto node = static_cast<uint32_t>(entry);
   found.push_back({scorer.distance(layers_[height - 1].row(node)), node});
   for (size_t l = height - 1; l > 0; --l) {
-    walk(layers_[l], scorer, l == 1 ? kEntryBreadth : 1, layers_[l].size(), gone, memory, found, compared);
+    const size_t breadth = l == 1 && scorer.landmarks() == nullptr ? kEntryBreadth : 1;
+    walk(layers_[l], scorer, breadth, layers_[l].size(), gone, memory, found, compared);
     for (Candidate& candidate : found) candidate.node = layers_[l].below(candidate.node);
   }
+  const Landmarks* landmarks = scorer.landmarks();
+  if (landmarks == nullptr) return;
+  compared += landmarks->rows().size();
+  landmarks->add_nearest(scorer, gone, memory.distances, found);
 }
 
 void Graph::search(const Scorer& scorer, size_t breadth, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
@@ -80,27 +109,203 @@ void Graph::search(const Scorer& scorer, size_t breadth, Gone gone, WalkMemory& 
   walk(layers_[0], scorer, breadth, layers_[0].size(), gone, memory, found, compared);
 }
 
-void Graph::insert(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
-                   base::Progress* progress, size_t done_before) {
+std::vector<std::unique_ptr<Graph::Worker>> Graph::make_workers(const Vectors& vectors, base::ThreadPool& pool) {
   std::vector<std::unique_ptr<Worker>> workers;
   for (size_t i = 0; i < pool.thread_count(); ++i) workers.push_back(std::make_unique<Worker>(vectors));
+  return workers;
+}
+
+void Graph::insert(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
+                   base::Progress* progress, size_t done_before) {
+  std::vector<std::unique_ptr<Worker>> workers = make_workers(vectors, pool);
+  insert_batches(rows, layers_[0].size(), 0, gone, pool, workers, progress, done_before);
+}
+
+void Graph::insert_batches(std::span<const uint32_t> rows, size_t there, size_t level_min, Gone gone,
+                           base::ThreadPool& pool, std::vector<std::unique_ptr<Worker>>& workers,
+                           base::Progress* progress, size_t done_before) {
   for (size_t done = 0; done < rows.size();) {
-    const size_t batch = std::min({rows.size() - done, kBatchMax, std::max<size_t>(1, layers_[0].size() / kBatchPart)});
-    insert_batch(rows.subspan(done, batch), vectors, gone, pool, workers);
+    const size_t batch = std::min({rows.size() - done, kBatchMax, std::max<size_t>(1, (there + done) / kBatchPart)});
+    insert_batch(rows.subspan(done, batch), level_min, gone, pool, workers);
     done += batch;
     if (progress != nullptr) progress->report(done_before + done);
   }
 }
 
-void Graph::insert_batch(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
+void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const Vectors& vectors, base::ThreadPool& pool,
+                   base::Progress* progress) {
+  std::vector<std::unique_ptr<Worker>> workers = make_workers(vectors, pool);
+  const size_t bound = *std::max_element(rows.begin(), rows.end()) + size_t{1};
+  // Those of the layers above, one by one: their links in the lowest layer are its long ways. Wherever chance chose
+  // nobody among a row and those near it, the row is one of them, so that walks find into small clusters too.
+  std::vector<bool> is_high(bound);
+  for (uint32_t row : rows) is_high[row] = level_of(row) > 0;
+  std::vector<uint32_t> high;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const uint32_t> around = near.of(i);
+    const bool covered = is_high[rows[i]] || std::any_of(around.begin(), around.end(), [&](uint32_t other) {
+                           return other != kNoNode && is_high[other];
+                         });
+    if (!covered) is_high[rows[i]] = true;
+    if (is_high[rows[i]]) high.push_back(rows[i]);
+  }
+  insert_batches(high, 0, 1, {}, pool, workers, progress, 0);
+
+  Told told(progress, high.size(), rows.size());
+  relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
+    worker.others.assign(near.of(i).begin(), near.of(i).end());
+    if (is_high[rows[i]]) add_links(rows[i], bound, worker.others);
+  });
+  layers_[0].set_size(bound);
+  link_back_all(rows, pool, workers);
+  // Groups end somewhere, and who lies beyond is missing: neighbours' neighbours are looked at.
+  relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
+    worker.others.clear();
+    add_links(rows[i], bound, worker.others);
+    worker.distances.resize(worker.others.size());
+    sort_by_distance(worker.scorer, worker.others, worker);
+    worker.found = worker.kept;
+    if (worker.found.size() > kEntryBreadth) worker.found.resize(kEntryBreadth);
+    walk(layers_[0], worker.scorer, kRefineBreadth, bound, {}, worker.memory, worker.found, worker.compared);
+    for (const Candidate& candidate : worker.found) worker.others.push_back(candidate.node);
+  });
+  link_back_all(rows, pool, workers);
+  reach_all(rows, *workers.front());
+}
+
+void Graph::add_links(uint32_t node, size_t bound, std::vector<uint32_t>& to) const {
+  layers_[0].for_links(node, bound, [&](uint32_t link) { to.push_back(link); });
+}
+
+template <class Find>
+void Graph::relink_all(std::span<const uint32_t> rows, base::ThreadPool& pool,
+                       std::vector<std::unique_ptr<Worker>>& workers, Told& told, Find find) {
+  Layer& lowest = layers_[0];
+  const size_t degree = lowest.degree();
+  std::vector<uint32_t> fresh(rows.size() * degree, kNoNode);
+  const size_t slices = (rows.size() + kNearAtOnce - 1) / kNearAtOnce;
+  pool.parallel_for(slices, [&](size_t slice, size_t thread) {
+    Worker& worker = *workers[thread];
+    const size_t first = slice * kNearAtOnce, last = std::min(rows.size(), first + kNearAtOnce);
+    for (size_t i = first; i < last; ++i) {
+      worker.all_rows->read(rows[i], worker.row_values.data());
+      worker.scorer.set_new_row(worker.row_values.data());
+      find(i, worker);
+      std::vector<uint32_t>& others = worker.others;
+      std::sort(others.begin(), others.end());
+      others.erase(std::unique(others.begin(), others.end()), others.end());
+      std::erase_if(others, [&](uint32_t row) { return row == rows[i] || row == kNoNode; });
+      sort_by_distance(worker.scorer, others, worker);
+      keep_diverse(lowest, worker.kept, degree, worker);
+      for (size_t l = 0; l < worker.kept.size(); ++l) fresh[i * degree + l] = worker.kept[l].node;
+    }
+    told.more(last - first);
+  });
+  for (size_t i = 0; i < rows.size(); ++i) lowest.set_links(rows[i], {fresh.data() + i * degree, degree});
+}
+
+// OTHERS with their distances, nearest first: worker.kept.
+void Graph::sort_by_distance(const Scorer& scorer, std::span<const uint32_t> others, Worker& worker) const {
+  worker.distances.resize(others.size());
+  scorer.distances(others.data(), others.size(), worker.distances.data());
+  worker.kept.clear();
+  for (size_t i = 0; i < others.size(); ++i) worker.kept.push_back({worker.distances[i], others[i]});
+  std::sort(worker.kept.begin(), worker.kept.end(), nearer);
+}
+
+void Graph::link_back_all(std::span<const uint32_t> rows, base::ThreadPool& pool,
+                          std::vector<std::unique_ptr<Worker>>& workers) {
+  Layer& lowest = layers_[0];
+  const size_t bound = lowest.size();
+  uint32_t links[kDegreeMax];
+  // Who links to each.
+  std::vector<size_t> begin(bound + 1);
+  for (uint32_t row : rows) {
+    lowest.for_links(row, bound, [&](uint32_t to) { ++begin[to + 1]; });
+  }
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<uint32_t> sources(begin.back());
+  {
+    std::vector<size_t> next(begin.begin(), begin.end() - 1);
+    for (uint32_t row : rows) {
+      const size_t count = lowest.links(row, bound, links);
+      for (size_t i = 0; i < count; ++i) sources[next[links[i]]++] = row;
+    }
+  }
+  const size_t slices = (rows.size() + kNearAtOnce - 1) / kNearAtOnce;
+  pool.parallel_for(slices, [&](size_t slice, size_t thread) {
+    Worker& worker = *workers[thread];
+    uint32_t own[kDegreeMax];
+    for (size_t i = slice * kNearAtOnce; i < std::min(rows.size(), (slice + 1) * kNearAtOnce); ++i) {
+      const uint32_t row = rows[i];
+      std::vector<uint32_t>& others = worker.others;
+      others.assign(own, own + lowest.links(row, bound, own));
+      others.insert(others.end(), sources.begin() + static_cast<ptrdiff_t>(begin[row]),
+                    sources.begin() + static_cast<ptrdiff_t>(begin[row + 1]));
+      std::sort(others.begin(), others.end());
+      others.erase(std::unique(others.begin(), others.end()), others.end());
+      if (others.size() > lowest.degree()) {
+        worker.scorer.set_row(row);
+        sort_by_distance(worker.scorer, others, worker);
+        keep_diverse(lowest, worker.kept, lowest.degree(), worker);
+        others.clear();
+        for (const Candidate& link : worker.kept) others.push_back(link.node);
+      }
+      lowest.set_links(row, others);
+    }
+  });
+}
+
+void Graph::reach_all(std::span<const uint32_t> rows, Worker& worker) {
+  Layer& lowest = layers_[0];
+  const size_t bound = lowest.size();
+  std::vector<bool> reached(bound);
+  std::vector<uint32_t> open;
+  auto reach = [&](uint32_t row) {
+    if (reached[row]) return;
+    reached[row] = true;
+    open.push_back(row);
+  };
+  auto spread = [&] {
+    while (!open.empty()) {
+      const uint32_t row = open.back();
+      open.pop_back();
+      lowest.for_links(row, bound, reach);
+    }
+  };
+  if (height() > 1) {
+    for (uint32_t row : layers_[1].all_rows()) reach(row);
+  } else {
+    reach(entry());
+  }
+  spread();
+  for (uint32_t row : rows) {
+    if (reached[row]) continue;
+    worker.all_rows->read(row, worker.row_values.data());
+    worker.scorer.set_new_row(worker.row_values.data());
+    search(worker.scorer, kRepairBreadth, {}, worker.memory, worker.found, worker.compared);
+    // From the nearest that has room for a link, so that none is lost.
+    uint32_t from = worker.found.front().node;
+    for (const Candidate& candidate : worker.found) {
+      uint32_t links[kDegreeMax];
+      if (lowest.links(candidate.node, bound, links) == lowest.degree()) continue;
+      from = candidate.node;
+      break;
+    }
+    force_link(0, from, row, worker);
+    reach(row);
+    spread();
+  }
+}
+
+void Graph::insert_batch(std::span<const uint32_t> rows, size_t level_min, Gone gone, base::ThreadPool& pool,
                          std::vector<std::unique_ptr<Worker>>& workers) {
-  while (workers.size() < pool.thread_count()) workers.push_back(std::make_unique<Worker>(vectors));
   // Each row looks for its neighbours in the graph as it is.
   std::vector<std::vector<Place>> places(rows.size());
   const size_t slices = (rows.size() + kRowsAtOnce - 1) / kRowsAtOnce;
   pool.parallel_for(slices, [&](size_t slice, size_t thread) {
     for (size_t i = slice * kRowsAtOnce; i < std::min(rows.size(), (slice + 1) * kRowsAtOnce); ++i) {
-      find_places(rows[i], level_of(rows[i]), gone, *workers[thread], places[i]);
+      find_places(rows[i], std::max(level_min, level_of(rows[i])), gone, *workers[thread], places[i]);
     }
   });
 

@@ -18,6 +18,7 @@
 
 #include "base/threads.h"
 #include "index/layer.h"
+#include "index/near_rows.h"
 #include "index/scorer.h"
 #include "index/walk.h"
 
@@ -30,7 +31,8 @@ namespace sextant::index {
 inline constexpr size_t kLayersMax = 8;
 // A layer above has one in so many of the nodes of the one below.
 inline constexpr size_t kLayerRatio = 16;
-// Nodes handed down to the lowest layer: in clustered data the nearest one alone often lies in the wrong cluster.
+// Nodes handed down to the lowest layer where there are no landmarks: in clustered data the nearest one alone often
+// lies in the wrong cluster.
 inline constexpr size_t kEntryBreadth = 16;
 
 class Graph {
@@ -55,6 +57,9 @@ class Graph {
   // Rows whose vectors are in place. Nobody is told of them before this returns.
   void insert(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
               base::Progress* progress = nullptr, size_t done_before = 0);
+  // The same into an empty graph, of rows whose neighbours are known for the most part: near is about rows.
+  void insert(std::span<const uint32_t> rows, const NearRows& near, const Vectors& vectors, base::ThreadPool& pool,
+              base::Progress* progress);
   // Takes the row's links away and links its neighbours anew; GONE contains it already.
   void remove(uint32_t row, const Vectors& vectors, Gone gone);
 
@@ -67,6 +72,7 @@ class Graph {
 
  private:
   struct Worker;
+  class Told;
   // What a row of a batch is going to be linked to in one layer.
   struct Place {
     uint32_t row, node;
@@ -75,12 +81,27 @@ class Graph {
   };
 
   size_t level_of(uint32_t row) const;
+  void add_links(uint32_t node, size_t bound, std::vector<uint32_t>& to) const;
+  // Links each of ROWS anew to the best of what FIND(i, worker) leaves in worker.others.
+  template <class Find>
+  void relink_all(std::span<const uint32_t> rows, base::ThreadPool& pool, std::vector<std::unique_ptr<Worker>>& workers,
+                  Told& told, Find find);
+  // Links back to those that link to each of ROWS, as far as the rule allows it.
+  void link_back_all(std::span<const uint32_t> rows, base::ThreadPool& pool,
+                     std::vector<std::unique_ptr<Worker>>& workers);
+  // Every node of the lowest layer can be walked to afterwards.
+  void reach_all(std::span<const uint32_t> rows, Worker& worker);
   size_t degree_of(size_t layer) const { return layer == 0 ? shape_.degree : std::max<size_t>(4, shape_.degree / 2); }
   void set_entry(size_t height, uint32_t node) {
     entry_.store(static_cast<uint64_t>(height) << 32 | node, std::memory_order_release);
   }
-  void insert_batch(std::span<const uint32_t> rows, const Vectors& vectors, Gone gone, base::ThreadPool& pool,
+  static std::vector<std::unique_ptr<Worker>> make_workers(const Vectors& vectors, base::ThreadPool& pool);
+  // THERE: nodes of the graph, which batches are measured by. Rows have at least the level LEVEL_MIN.
+  void insert_batches(std::span<const uint32_t> rows, size_t there, size_t level_min, Gone gone, base::ThreadPool& pool,
+                      std::vector<std::unique_ptr<Worker>>& workers, base::Progress* progress, size_t done_before);
+  void insert_batch(std::span<const uint32_t> rows, size_t level_min, Gone gone, base::ThreadPool& pool,
                     std::vector<std::unique_ptr<Worker>>& workers);
+  void sort_by_distance(const Scorer& scorer, std::span<const uint32_t> others, Worker& worker) const;
   void find_places(uint32_t row, size_t level, Gone gone, Worker& worker, std::vector<Place>& places) const;
   void keep_diverse(const Layer& layer, std::vector<Candidate>& candidates, size_t degree, Worker& worker) const;
   // Links TARGET to SOURCE; where its links are full, as far as the rule allows it.

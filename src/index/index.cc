@@ -36,6 +36,8 @@ std::string_view name(SearchPlan plan) {
       return "graph_then_filter";
     case SearchPlan::filtered_graph:
       return "filtered_graph";
+    case SearchPlan::product_scan:
+      return "product_scan";
   }
   return "unknown";
 }

@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "base/random.h"
+#include "index/landmarks.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 
@@ -18,6 +19,8 @@ namespace {
 
 constexpr size_t kDimMax = 65536;
 constexpr size_t kRowsAtOnce = 64;
+// From so many on, the rows of a new graph find their neighbours by products of all in groups.
+constexpr size_t kBulkRows = 4096;
 // Rows after which memory of a mapped file is given up.
 constexpr size_t kGiveUpRows = 16384;
 
@@ -150,6 +153,7 @@ void IndexImpl::reclaim() {
     free_rows_.push_back(retired.row);
     return true;
   });
+  std::erase_if(retired_landmarks_, [&](const auto& retired) { return readers_.all_later_than(retired.second); });
 }
 
 void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) {
@@ -298,6 +302,8 @@ size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
   if (options_.kind == IndexKind::graph) {
     // Links of all layers, and of a batch.
     row += options_.degree * sizeof(uint32_t) * (kLayerRatio + 1) / kLayerRatio;
+    // And those that are found first, with who links to whom.
+    if (bulk_) row += NearRows::bytes(1) + 2 * options_.degree * sizeof(uint32_t);
   }
   constexpr size_t kRest = size_t{32} << 20;
   return rows * row + kRest;
@@ -310,7 +316,8 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
   // Parts, so that memory of the rows can be given up between them.
   const size_t part = give_up ? kGiveUpRows : SIZE_MAX;
   std::vector<uint32_t> all;
-  if (!graph_) {
+  const bool is_new = !graph_;
+  if (is_new) {
     if (alive_ < kFirstRows) return;
     for (uint32_t row = 0; row < row_count_; ++row) {
       if (!gone().contains(row)) all.push_back(row);
@@ -322,6 +329,26 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
       if (give_up) give_up();
     }
   }
+  if (options_.metric != Metric::l1 && alive_ >= 2 * landmark_rows_) {
+    if (all.empty()) {
+      for (uint32_t row = 0; row < row_count_; ++row) {
+        if (!gone().contains(row)) all.push_back(row);
+      }
+    }
+    std::vector<uint32_t> chosen =
+        choose_landmarks(all, vectors_, Landmarks::count_for(all.size()), options_.seed, pool);
+    set_landmarks(std::make_unique<const Landmarks>(std::move(chosen), vectors_));
+    landmark_rows_ = all.size();
+  }
+  if (is_new && bulk_ && all.size() >= kBulkRows && options_.metric != Metric::l1) {
+    const NearRows near(rows, vectors_, options_.seed, pool, progress);
+    if (give_up) give_up();
+    if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
+    graph_->insert(rows, near, vectors_, pool, progress);
+    if (progress != nullptr) progress->end();
+    graph_ready_.store(true, std::memory_order_release);
+    return;
+  }
   if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
   for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
     graph_->insert(rows.subspan(first, std::min(part, rows.size() - first)), vectors_, gone(), pool, progress, first);
@@ -329,6 +356,12 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
   }
   if (progress != nullptr) progress->end();
   graph_ready_.store(true, std::memory_order_release);
+}
+
+void IndexImpl::set_landmarks(std::unique_ptr<const Landmarks> landmarks) {
+  vectors_.landmarks.store(landmarks.get(), std::memory_order_release);
+  if (landmarks_ != nullptr) retired_landmarks_.push_back({std::move(landmarks_), readers_.mark()});
+  landmarks_ = std::move(landmarks);
 }
 
 void IndexImpl::make_space() {
@@ -388,13 +421,34 @@ bool IndexImpl::remove(uint64_t id) {
   return remove_row(id);
 }
 
+// Where a landmark stood, the nearest that its row is linked to takes its place.
+void IndexImpl::replace_landmark(uint32_t row) {
+  if (landmarks_ == nullptr || !landmarks_->has(row)) return;
+  std::vector<uint32_t> rows(landmarks_->rows().begin(), landmarks_->rows().end());
+  std::erase(rows, row);
+  const Gone gone = this->gone();
+  Scorer scorer(vectors_);
+  scorer.set_row(row);
+  Candidate best{0, kNoNode};
+  graph_->layer(0).for_links(row, row_count_, [&](uint32_t link) {
+    if (gone.contains(link) || landmarks_->has(link)) return;
+    const float distance = scorer.distance(link);
+    if (best.node == kNoNode || distance < best.distance) best = {distance, link};
+  });
+  if (best.node != kNoNode) rows.insert(std::upper_bound(rows.begin(), rows.end(), best.node), best.node);
+  set_landmarks(std::make_unique<const Landmarks>(std::move(rows), vectors_));
+}
+
 bool IndexImpl::remove_row(uint64_t id) {
   const std::optional<uint32_t> row = find_row(id);
   if (!row) return false;
   __atomic_fetch_or(owned_gone_.data() + *row / 64, uint64_t{1} << (*row % 64), __ATOMIC_RELEASE);
   any_gone_.store(true, std::memory_order_release);
   alive_.fetch_sub(1, std::memory_order_release);
-  if (graph_) graph_->remove(*row, vectors_, gone());
+  if (graph_) {
+    replace_landmark(*row);
+    graph_->remove(*row, vectors_, gone());
+  }
   forget_id(id);
   retired_.push_back({*row, readers_.mark()});
   return true;
@@ -421,10 +475,13 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
     size_t found = 0, wanted = 0;
   };
   std::vector<std::vector<Count>> counts(sample.size(), std::vector<Count>(std::size(kKs) * std::size(kBreadths)));
+  std::vector<float> queries(sample.size() * options_.dim);
+  for (size_t s = 0; s < sample.size(); ++s) rows_.read(sample[s], queries.data() + s * options_.dim);
+  const std::vector<IndexSearchResult> truths =
+      search_batch(queries, {.k = std::min(size(), kMost + 1), .exact = true}, threads);
   pool.parallel_for(sample.size(), [&](size_t s, size_t) {
-    std::vector<float> query(options_.dim);
-    rows_.read(sample[s], query.data());
-    const IndexSearchResult truth = scan(query, std::min(size(), kMost + 1), nullptr);
+    const std::span<const float> query(queries.data() + s * options_.dim, options_.dim);
+    const IndexSearchResult& truth = truths[s];
     std::vector<uint64_t> nearest;
     for (const IndexHit& hit : truth.hits) {
       if (hit.id != id_of(sample[s])) nearest.push_back(hit.id);

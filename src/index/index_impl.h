@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,9 @@
 #include "base/threads.h"
 #include "index/calibration.h"
 #include "index/graph.h"
+#include "index/landmarks.h"
 #include "index/readers.h"
+#include "index/search_plan.h"
 #include "index/section_file.h"
 #include "sextant/index.h"
 
@@ -41,12 +44,17 @@ class IndexImpl : public Index {
   // when rows read so far are not needed for a while.
   void add_view(std::span<const std::byte> rows, size_t threads, base::Progress* progress,
                 const std::function<void()>& give_up = nullptr);
+  // Whether many rows of a new index find their neighbours by products of all in groups (index/near_rows.h): several
+  // times as fast, but the rows are read here and there, and all lists are in memory at once.
+  void set_bulk(bool bulk) { bulk_ = bulk; }
   // What adding so many vectors to an empty index takes, about.
   size_t memory_for(size_t rows, bool as_view) const;
 
   void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) override;
   bool remove(uint64_t id) override;
   IndexSearchResult search(std::span<const float> query, const IndexSearchOptions& options) const override;
+  std::vector<IndexSearchResult> search_batch(std::span<const float> queries, const IndexSearchOptions& options,
+                                              size_t threads) const override;
   void calibrate(size_t count, size_t threads) override;
   void save(const std::filesystem::path& path) override;
   size_t size() const override { return alive_.load(std::memory_order_acquire); }
@@ -87,6 +95,8 @@ class IndexImpl : public Index {
   void link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
             const std::function<void()>& give_up);
   void make_space();
+  void set_landmarks(std::unique_ptr<const Landmarks> landmarks);
+  void replace_landmark(uint32_t row);
   void store_row(uint32_t row, const float* vector);
   void encode(std::span<const uint32_t> rows, base::ThreadPool& pool);
   bool remove_row(uint64_t id);
@@ -95,8 +105,17 @@ class IndexImpl : public Index {
   std::optional<uint32_t> find_row(uint64_t id) const;
   void reclaim();
 
+  static bool is_exact(const IndexSearchOptions& options) {
+    return options.exact || (options.breadth == 0 && options.target_recall >= 1);
+  }
+  // REQUIRES: there is a graph.
+  PlanAnswer plan_for(size_t k, const IndexSearchOptions& options) const;
+  bool products_are_cheaper(size_t queries, const IndexSearchOptions& options) const;
+  std::vector<IndexSearchResult> scan_products(std::span<const float> queries, size_t k, const AllowedIds* allowed,
+                                               base::ThreadPool& pool) const;
   IndexSearchResult scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
   IndexSearchResult scan_codes(std::span<const float> query, size_t k, const AllowedIds* allowed) const;
+  // Calls take for every row that is there and allowed.
   template <class Take>
   void for_rows(const AllowedIds* allowed, Take take) const;
   // Nothing where the walk did not find k rows. EXCEPT is looked past.
@@ -109,6 +128,7 @@ class IndexImpl : public Index {
   void write_sections(SectionFileWriter& file) const;
 
   IndexOptions options_;
+  bool bulk_ = true;
   std::unique_ptr<SectionFile> file_;  // what the views below look at, where it is mapped
   std::vector<base::GrowingArray<std::byte>> loaded_;
 
@@ -137,7 +157,29 @@ class IndexImpl : public Index {
     uint64_t mark;
   };
   std::vector<Retired> retired_;
+  std::unique_ptr<const Landmarks> landmarks_;
+  std::vector<std::pair<std::unique_ptr<const Landmarks>, uint64_t>> retired_landmarks_;
+  size_t landmark_rows_ = 0;  // how many there were when landmarks were chosen
   std::vector<uint32_t> free_rows_;
 };
+
+template <class Take>
+void IndexImpl::for_rows(const AllowedIds* allowed, Take take) const {
+  const size_t count = row_count_.load(std::memory_order_acquire);
+  const Gone gone = this->gone();
+  if (allowed != nullptr && ids_are_rows()) {
+    for (size_t w = 0; w < allowed->words().size() && w * 64 < count; ++w) {
+      for (uint64_t word = allowed->words()[w]; word != 0; word &= word - 1) {
+        const size_t row = w * 64 + static_cast<size_t>(std::countr_zero(word));
+        if (row < count && !gone.contains(static_cast<uint32_t>(row))) take(static_cast<uint32_t>(row));
+      }
+    }
+    return;
+  }
+  for (uint32_t row = 0; row < count; ++row) {
+    if (gone.contains(row) || (allowed != nullptr && !allowed->contains(id_of(row)))) continue;
+    take(row);
+  }
+}
 
 }  // namespace sextant::index

@@ -67,6 +67,13 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
       }
       file.add(layer_name(l, "links"), layer.all_links());
     }
+    if (landmarks_ != nullptr) {
+      file.add("landmarks", landmarks_->rows());
+      if (codes_) {
+        file.add("landmark_factors", landmarks_->codes().factors(landmarks_->rows().size()));
+        file.add("landmark_codes", landmarks_->codes().codes(landmarks_->rows().size()));
+      }
+    }
     if (codes_) {
       file.add("factors", codes_->factors(rows));
       file.add("codes", codes_->codes(rows));
@@ -188,6 +195,22 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   if (head.entry >= below_size) file.fail(fmt::format("its entry {} lies out of the index", head.entry));
   graph_.emplace(Graph::Shape{options_.degree, options_.build_breadth, options_.seed}, std::move(layers),
                  static_cast<uint32_t>(head.entry));
+  if (!file.has("landmarks")) return;
+  const size_t count = file.get("landmarks").size() / sizeof(uint32_t);
+  const auto landmarks = file.get<uint32_t>("landmarks", count);
+  for (size_t i = 0; i < count; ++i) {
+    if (landmarks[i] >= rows || (i > 0 && landmarks[i] <= landmarks[i - 1])) {
+      file.fail(fmt::format("landmark {} is row {} of {}, which must ascend", i, landmarks[i], rows));
+    }
+  }
+  Codes codes;
+  if (codes_) {
+    const size_t dim = space_->padded_dim();
+    codes =
+        Codes(options_.codes, dim, file.get<std::byte>("landmark_codes", count * Codes::row_bytes(options_.codes, dim)),
+              file.get<CodeFactors>("landmark_factors", count));
+  }
+  set_landmarks(std::make_unique<const Landmarks>(std::vector(landmarks.begin(), landmarks.end()), std::move(codes)));
   graph_ready_ = true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "index/index_impl.h"
 #include "index/search_plan.h"
+#include "index/smallest.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 #include "simd/top_k.h"
@@ -30,29 +31,6 @@ float as_distance(Metric metric, float score) {
 
 simd::Nearer nearer(Metric metric) { return higher_is_nearer(metric) ? simd::Nearer::higher : simd::Nearer::lower; }
 
-// The K smallest of many distances.
-class Smallest {
- public:
-  explicit Smallest(size_t k) : k_(k) {}
-  bool full() const { return heap_.size() == k_; }
-  // The largest of them.
-  float last() const { return heap_.front(); }
-  void add(float distance) {
-    if (!full()) {
-      heap_.push_back(distance);
-      std::push_heap(heap_.begin(), heap_.end());
-    } else if (distance < heap_.front()) {
-      std::pop_heap(heap_.begin(), heap_.end());
-      heap_.back() = distance;
-      std::push_heap(heap_.begin(), heap_.end());
-    }
-  }
-
- private:
-  size_t k_;
-  std::vector<float> heap_;
-};
-
 }  // namespace
 
 void IndexImpl::check_query(std::span<const float> query, const IndexSearchOptions& options) const {
@@ -75,50 +53,34 @@ IndexSearchResult IndexImpl::search(std::span<const float> query, const IndexSea
   check_query(query, options);
   const size_t k = std::min(options.k, size());
   if (k == 0) return {};
-  const bool exact = options.exact || (options.breadth == 0 && options.target_recall >= 1);
-  if (exact || !has_graph()) return scan(query, k, options.allowed);
-  const std::shared_ptr<const Calibration> measured = calibration();
-  // More candidates than there are rows would only take memory.
-  const size_t breadth =
-      std::clamp(options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall), k,
-                 std::max(k, row_count_.load(std::memory_order_acquire)));
-  PlanAnswer plan{SearchPlan::graph, breadth};
-  if (options.allowed != nullptr) {
-    plan = choose_plan({.rows = size(),
-                        .allowed = options.allowed->count(),
-                        .breadth = breadth,
-                        .degree = options_.degree,
-                        .row_bytes = rows_.row_bytes(),
-                        .code_bytes = codes_ ? codes_->row_bytes() : 0});
-  }
+  if (is_exact(options) || !has_graph()) return scan(query, k, options.allowed);
+  const PlanAnswer plan = plan_for(k, options);
   if (plan.plan == SearchPlan::scan) return scan(query, k, options.allowed);
   if (plan.plan == SearchPlan::code_scan) return scan_codes(query, k, options.allowed);
-  plan.breadth = std::min(plan.breadth, std::max(k, row_count_.load(std::memory_order_acquire)));
   std::optional<IndexSearchResult> result = walk_for(query, k, plan.breadth, plan.plan, options.allowed);
   // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
   if (!result) return codes_ ? scan_codes(query, k, options.allowed) : scan(query, k, options.allowed);
-  result->expected_recall = measured->recall_of(k, breadth);
+  result->expected_recall = plan.expected_recall;
   return *std::move(result);
 }
 
-// Calls take for every row that is there and allowed.
-template <class Take>
-void IndexImpl::for_rows(const AllowedIds* allowed, Take take) const {
-  const size_t count = row_count_.load(std::memory_order_acquire);
-  const Gone gone = this->gone();
-  if (allowed != nullptr && ids_are_rows()) {
-    for (size_t w = 0; w < allowed->words().size() && w * 64 < count; ++w) {
-      for (uint64_t word = allowed->words()[w]; word != 0; word &= word - 1) {
-        const size_t row = w * 64 + static_cast<size_t>(std::countr_zero(word));
-        if (row < count && !gone.contains(static_cast<uint32_t>(row))) take(static_cast<uint32_t>(row));
-      }
-    }
-    return;
-  }
-  for (uint32_t row = 0; row < count; ++row) {
-    if (gone.contains(row) || (allowed != nullptr && !allowed->contains(id_of(row)))) continue;
-    take(row);
-  }
+PlanAnswer IndexImpl::plan_for(size_t k, const IndexSearchOptions& options) const {
+  const std::shared_ptr<const Calibration> measured = calibration();
+  // More candidates than there are rows would only take memory.
+  const size_t most = std::max(k, row_count_.load(std::memory_order_acquire));
+  const size_t breadth =
+      std::clamp(options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall), k, most);
+  const PlanQuestion question{.rows = size(),
+                              .allowed = options.allowed == nullptr ? size() : options.allowed->count(),
+                              .breadth = breadth,
+                              .degree = options_.degree,
+                              .row_bytes = rows_.row_bytes(),
+                              .code_bytes = codes_ ? codes_->row_bytes() : 0};
+  PlanAnswer plan =
+      options.allowed == nullptr ? PlanAnswer{SearchPlan::graph, breadth, walk_cost(question)} : choose_plan(question);
+  plan.breadth = std::min(plan.breadth, most);
+  plan.expected_recall = measured->recall_of(k, breadth);
+  return plan;
 }
 
 IndexSearchResult IndexImpl::scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
@@ -173,7 +135,7 @@ IndexSearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, 
     }
     for (size_t i = 0; i < rows.size(); ++i) {
       const float error = deviation * std::sqrt(codes_->length(rows[i]));
-      if (upper.full() && distances[i] - error > upper.last()) continue;
+      if (distances[i] - error > upper.last()) continue;
       upper.add(distances[i] + error);
       found.push_back({distances[i], rows[i]});
     }
@@ -256,7 +218,7 @@ void IndexImpl::rerank(const float* query, size_t k, Reader& reader, IndexSearch
   for (size_t next = 0; next < found.size();) {
     size_t n = 0;
     for (; next < found.size() && n < kRerankAtOnce; ++next) {
-      if (kept.full() && codes_) {
+      if (codes_) {
         const float error = deviation * std::sqrt(codes_->length(found[next].node));
         if (found[next].distance + common - error > kept.last()) continue;
       }

@@ -46,17 +46,21 @@ void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
     }
     return;
   }
-  vectors_.codes->products(query_, rows, count, out);
+  distances_in(*vectors_.codes, rows, count, out);
+}
+
+void Scorer::distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const {
+  codes.products(query_, rows, count, out);
   switch (form_) {
     case Form::product:
       for (size_t i = 0; i < count; ++i) out[i] = -out[i];
       return;
     case Form::euclidean:
-      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + vectors_.codes->length(rows[i]) - 2 * out[i];
+      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + codes.length(rows[i]) - 2 * out[i];
       return;
     case Form::lifted:
       for (size_t i = 0; i < count; ++i) {
-        const float length = vectors_.codes->length(rows[i]);
+        const float length = codes.length(rows[i]);
         const float difference = lift_ - vectors_.space->lift(length);
         out[i] = squared_length_ + length - 2 * out[i] + difference * difference;
       }

@@ -4,6 +4,7 @@
 // which can be compared between pairs.     Threads: one.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,11 +15,14 @@
 
 namespace sextant::index {
 
+class Landmarks;
+
 // The parts of an index that tell how far rows are.
 struct Vectors {
   const Space* space = nullptr;
   const Rows* rows = nullptr;
   const Codes* codes = nullptr;  // nullptr: the rows themselves are compared
+  std::atomic<const Landmarks*> landmarks = nullptr;
 };
 
 class Scorer {
@@ -33,6 +37,8 @@ class Scorer {
   void set_row(uint32_t row);
 
   void distances(const uint32_t* rows, size_t count, float* out) const;
+  // The same of CODES of other rows, which number from 0 on. REQUIRES: vectors have codes.
+  void distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const;
   float distance(uint32_t row) const {
     float out;
     distances(&row, 1, &out);
@@ -43,6 +49,8 @@ class Scorer {
     if (vectors_.codes != nullptr) return vectors_.codes->prefetch();
     return {vectors_.rows->at(0), vectors_.rows->row_bytes(), nullptr};
   }
+  bool has_codes() const { return vectors_.codes != nullptr; }
+  const Landmarks* landmarks() const { return vectors_.landmarks.load(std::memory_order_acquire); }
   // Squared length of the query in the space of codes.
   float squared_length() const { return squared_length_; }
 

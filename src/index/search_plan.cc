@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tensor/kernels.h"
+
 namespace sextant::index {
 namespace {
 
@@ -22,20 +24,47 @@ constexpr double kWiden = 0.7;
 
 }  // namespace
 
+double walk_cost(const PlanQuestion& q) {
+  const double step = kStep + kByte * static_cast<double>(q.code_bytes > 0 ? q.code_bytes : q.row_bytes);
+  // About two thirds of the links of a node lead somewhere new.
+  return static_cast<double>(q.breadth * q.degree) * step * 2 / 3;
+}
+
+double product_cost(size_t rows, size_t dim) {
+  // Multiplications of int8 a nanosecond and thread, and what is done with a product.
+  double rate = 4;
+  switch (tensor::kernels().tier) {
+    case simd::Tier::scalar:
+      break;
+    case simd::Tier::avx2:
+      rate = 80;
+      break;
+    case simd::Tier::avx512:
+      rate = 150;
+      break;
+    case simd::Tier::avx512_vnni:
+    case simd::Tier::avx512_bf16:
+      rate = 350;
+      break;
+    case simd::Tier::amx:
+      rate = 1500;
+      break;
+  }
+  return static_cast<double>(rows) * (static_cast<double>(dim) / rate + 0.5);
+}
+
 PlanAnswer choose_plan(const PlanQuestion& q) {
   const auto allowed = static_cast<double>(q.allowed);
   const double part = std::min(1.0, allowed / static_cast<double>(std::max<size_t>(1, q.rows)));
   const auto bytes = static_cast<double>(q.row_bytes);
   const double scan = allowed * (kRow + kByte * bytes);
-  const double step = kStep + kByte * static_cast<double>(q.code_bytes > 0 ? q.code_bytes : q.row_bytes);
-  // About two thirds of the links of a node lead somewhere new.
-  const double walk = static_cast<double>(q.breadth * q.degree) * step * 2 / 3;
+  const double walk = walk_cost(q);
 
-  PlanAnswer best{SearchPlan::scan, q.breadth};
+  PlanAnswer best{SearchPlan::scan, q.breadth, scan};
   double least = scan;
   auto offer = [&](SearchPlan plan, size_t breadth, double cost) {
     if (cost < least) {
-      best = {plan, breadth};
+      best = {plan, breadth, cost};
       least = cost;
     }
   };

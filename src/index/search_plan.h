@@ -22,8 +22,14 @@ struct PlanQuestion {
 struct PlanAnswer {
   SearchPlan plan;
   size_t breadth;  // of a walk
+  double cost;     // in nanoseconds, about
+  double expected_recall = 1;
 };
 
 PlanAnswer choose_plan(const PlanQuestion& question);
+
+double walk_cost(const PlanQuestion& question);
+// Of a query among many that are multiplied with the rows together.
+double product_cost(size_t rows, size_t dim);
 
 }  // namespace sextant::index

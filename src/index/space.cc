@@ -28,11 +28,15 @@ void Space::rotate_into(float* out) const {
   rotation_.apply(out);
 }
 
-float Space::transform_row(const float* row, float* out) const {
+float Space::place_row(const float* row, float* out) const {
   std::memcpy(out, row, dim_ * sizeof(float));
   if (metric_ == Metric::cosine) simd::kernels().normalize_f32(out, dim_);
   for (size_t i = 0; i < dim_; ++i) out[i] -= centre_[i];
-  const float squared = simd::kernels().dot_f32(out, out, dim_);
+  return simd::kernels().dot_f32(out, out, dim_);
+}
+
+float Space::transform_row(const float* row, float* out) const {
+  const float squared = place_row(row, out);
   rotate_into(out);
   return squared;
 }

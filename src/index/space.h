@@ -33,7 +33,10 @@ class Space {
 
   // A row [dim] as it is compared: out [padded_dim]. Returns its squared length.
   float transform_row(const float* row, float* out) const;
-  // A query likewise. For cosine and dot the centre stays in it: it moves all products by the same amount.
+  // The same without the rotation, which distances do not change with: out [dim].
+  float place_row(const float* row, float* out) const;
+  // A query as transform_row does it. For cosine and dot the centre stays in it: it moves all products by the same
+  // amount.
   float transform_query(const float* query, float* out) const;
   // The component that dot adds to a row of that squared length; 0 for other metrics.
   float lift(float squared_length) const;

@@ -52,6 +52,8 @@ class WalkMemory {
     met_count_ += first ? 1 : 0;
     return first;
   }
+  std::vector<float> distances;  // for whoever needs some
+
   bool was_met(uint32_t node) const { return (seen_[node / 64] >> (node % 64) & 1) != 0; }
   void forget() {
     for (size_t i = 0; i < met_count_; ++i) seen_[met_[i] / 64] = 0;

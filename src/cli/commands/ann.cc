@@ -123,6 +123,11 @@ void build(const BuildOptions& options, const Context& context) {
 
   const size_t memory_max = options.memory.empty() ? SIZE_MAX : parse_bytes(options.memory, "--memory");
   const bool in_place = !file.mapped().empty();
+  // The faster way reads the rows here and there.
+  if (memory_max != SIZE_MAX) {
+    const uint64_t rows_in_cache = in_place ? file.mapped().size() : 0;
+    index.set_bulk(index.memory_for(file.rows(), in_place) + rows_in_cache <= memory_max);
+  }
   const size_t needed = index.memory_for(file.rows(), in_place);
   if (needed > memory_max) {
     throw Error(
@@ -295,17 +300,23 @@ class Run {
     const size_t dim = index_.options().dim;
     results_.assign(query_count(), {});
     std::vector<double> took(query_count());
-    // A batch is what is asked for at once; threads take its queries one after another.
-    const size_t batch = options_.batch > 0 ? options_.batch : query_count();
     const double cpu_start = cpu_seconds();
     const auto start = Clock::now();
-    for (size_t first = 0; first < query_count(); first += batch) {
-      pool_.parallel_for(std::min(batch, query_count() - first), [&](size_t item, size_t) {
-        const size_t q = first + item;
+    if (options_.batch == 0) {
+      pool_.parallel_for(query_count(), [&](size_t q, size_t) {
         const auto begin = Clock::now();
         results_[q] = index_.search(std::span(queries_).subspan(q * dim, dim), search);
         took[q] = seconds_since(begin);
       });
+    }
+    for (size_t first = 0; options_.batch > 0 && first < query_count(); first += options_.batch) {
+      const size_t count = std::min(options_.batch, query_count() - first);
+      const auto begin = Clock::now();
+      auto found =
+          index_.search_batch(std::span(queries_).subspan(first * dim, count * dim), search, pool_.thread_count());
+      std::move(found.begin(), found.end(), results_.begin() + static_cast<ptrdiff_t>(first));
+      // Whoever asked waits for the batch.
+      std::fill_n(took.begin() + static_cast<ptrdiff_t>(first), count, seconds_since(begin));
     }
     const double seconds = seconds_since(start);
     const double cpu = cpu_seconds() - cpu_start;
@@ -355,7 +366,7 @@ class Run {
   std::string plans() const {
     std::string text;
     for (SearchPlan plan : {SearchPlan::scan, SearchPlan::code_scan, SearchPlan::graph, SearchPlan::graph_then_filter,
-                            SearchPlan::filtered_graph}) {
+                            SearchPlan::filtered_graph, SearchPlan::product_scan}) {
       const bool used =
           std::any_of(results_.begin(), results_.end(), [&](const IndexSearchResult& r) { return r.plan == plan; });
       if (used) text += fmt::format("{}{}", text.empty() ? "" : "+", name(plan));
@@ -413,7 +424,8 @@ void add_search_vectors(Command ann, Context& context) {
   command.flag("--exact", options->exact, "Compare every vector");
   command.option("--filter-fraction", options->fraction, "F: only rows whose number, from 0, is divisible by 1/F")
       .show_default();
-  command.option("--batch", options->batch, "Queries asked at once; 0: all of them").show_default();
+  command.option("--batch", options->batch, "Queries asked at once, as one; 0: one by one on each thread")
+      .show_default();
   command.option("--output,-o", options->output, "The ids found last: u32 queries, u32 k, u32 ids");
   command.flag("--mapped", options->mapped, "Leave codes and links in the file too: opens faster, searches slower");
   command.flag("--verify", options->verify, "Compare the file's checksums first");
