@@ -1,8 +1,7 @@
 # The headers that nearly every file needs, parsed once for the rooms and once for the tests: half of the build's time.
 # JSON's are not among them: their few users need a second to parse them, and all others would pay three quarters of one
 # for inline functions that g++ makes of them in every file.
-# Files still include what they use; the clang, fuzz and tsan presets build without either, so that a missing include
-# shows.
+# Files still include what they use; the clang and fuzz presets build without either, so that a missing include shows.
 option(SEXTANT_PRECOMPILE "Parse common headers once" ON)
 # Eight files of tests make one for the compiler: a third of the time, because each needs the same templates. Files of a
 # room's tests therefore share their unnamed namespace; what several need stands in a header of theirs.
