@@ -179,10 +179,13 @@ class Sextant : public Contestant {
                                           std::to_string(task.k),
                                           "--truth",
                                           task.truth.string(),
-                                          "--sweep",
                                           "--threads",
                                           std::to_string(task.threads)};
-    if (task.batch > 1) arguments.insert(arguments.end(), {"--batch", std::to_string(task.batch)});
+    if (task.batch > 1) {
+      arguments.insert(arguments.end(), {"--exact", "--batch", std::to_string(task.batch)});
+    } else {
+      arguments.push_back("--sweep");
+    }
     if (task.step > 1) {
       arguments.insert(arguments.end(), {"--filter-fraction", fmt::format("{}", 1.0 / static_cast<double>(task.step))});
     }

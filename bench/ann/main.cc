@@ -88,7 +88,7 @@ class Bench {
         compare(data, fmt::format("{} threads", settings_.threads), {.threads = settings_.threads});
       }
       if (task == "batch")
-        compare(data, fmt::format("{} queries at once, one thread", data.query_count),
+        compare(data, fmt::format("exact, {} queries at once, one thread", data.query_count),
                 {.threads = 1, .batch = data.query_count});
       if (task == "filtered") filtered(data, "filtered");
       if (task == "churn") churn(data);

@@ -65,9 +65,11 @@ class AllowedIds {
   bool contains(uint64_t id) const { return id / 64 < words_.size() && (words_[id / 64] >> (id % 64) & 1) != 0; }
   size_t count() const { return count_; }
   std::span<const uint64_t> words() const { return words_; }
+  // The ids one by one, ascending, where they are few; else nothing.
+  std::span<const uint64_t> few() const { return few_; }
 
  private:
-  std::vector<uint64_t> words_;
+  std::vector<uint64_t> words_, few_;
   size_t count_ = 0;
 };
 

@@ -43,7 +43,15 @@ std::string_view name(SearchPlan plan) {
 }
 
 AllowedIds::AllowedIds(std::vector<uint64_t> words) : words_(std::move(words)) {
+  // Going through these is faster than looking for them among the bits.
+  constexpr size_t kFew = 4096;
   for (uint64_t word : words_) count_ += static_cast<size_t>(std::popcount(word));
+  if (count_ > kFew) return;
+  for (size_t w = 0; w < words_.size(); ++w) {
+    for (uint64_t word = words_[w]; word != 0; word &= word - 1) {
+      few_.push_back(w * 64 + static_cast<size_t>(std::countr_zero(word)));
+    }
+  }
 }
 
 AllowedIds AllowedIds::of(std::span<const uint64_t> ids) {

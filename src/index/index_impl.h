@@ -168,6 +168,10 @@ void IndexImpl::for_rows(const AllowedIds* allowed, Take take) const {
   const size_t count = row_count_.load(std::memory_order_acquire);
   const Gone gone = this->gone();
   if (allowed != nullptr && ids_are_rows()) {
+    for (uint64_t id : allowed->few()) {
+      if (id < count && !gone.contains(static_cast<uint32_t>(id))) take(static_cast<uint32_t>(id));
+    }
+    if (!allowed->few().empty()) return;
     for (size_t w = 0; w < allowed->words().size() && w * 64 < count; ++w) {
       for (uint64_t word = allowed->words()[w]; word != 0; word &= word - 1) {
         const size_t row = w * 64 + static_cast<size_t>(std::countr_zero(word));
