@@ -71,7 +71,7 @@ class TextSink : public RowSink {
     if (form == Form::json) return;
     line_ = with_items ? "index,item" : "index";
     size_t columns = precision == Precision::float32 ? dim : row_bytes_;
-    for (size_t i = 0; i < columns; ++i) fmt::format_to(std::back_inserter(line_), ",v{}", i);
+    for (size_t i = 0; i < columns; ++i) line_ += fmt::format(",v{}", i);
     end_line();
   }
   void write(std::span<const uint64_t> items, std::span<const uint8_t> rows) override {
@@ -104,7 +104,7 @@ class TextSink : public RowSink {
         std::copy_n(row.data() + i * sizeof value, sizeof value, reinterpret_cast<uint8_t*>(&value));
         io::append_json_number(line_, value);
       } else {
-        fmt::format_to(std::back_inserter(line_), "{}", is_signed ? static_cast<int8_t>(row[i]) : row[i]);
+        line_ += std::to_string(is_signed ? static_cast<int8_t>(row[i]) : row[i]);
       }
     }
   }

@@ -339,7 +339,7 @@ std::string url_escaped(std::string_view text, bool keep_slashes) {
     if (plain) {
       out += c;
     } else {
-      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
   }
   return out;
