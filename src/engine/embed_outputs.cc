@@ -52,9 +52,9 @@ void append_tokens(std::string& line, const TokenVectors& tokens) {
   append_rows(line, tokens.vectors, tokens.dim);
 }
 
-class Stream {
+class OutputsStream {
  public:
-  Stream(const Embedder& model, const EmbedOutputsOptions& options)
+  OutputsStream(const Embedder& model, const EmbedOutputsOptions& options)
       : model_(model),
         options_(options),
         pool_(base::ThreadPool::shared(options.thread_count)),
@@ -189,7 +189,7 @@ EmbedStreamReport embed_outputs(const Embedder& model, TextSource& source, const
   if (options.on_overflow == OnOverflow::chunk) {
     throw Error(ErrorCode::invalid_argument, "--on-overflow chunk is for dense vectors alone");
   }
-  Stream stream(model, options);
+  OutputsStream stream(model, options);
   for_each_item(source, progress, [&](SourceItem&& item) { stream.add(std::move(item)); });
   EmbedStreamReport report = stream.finish();
   report.skipped = source.skipped();

@@ -157,9 +157,9 @@ Ranges read_calibration(const std::string& path, size_t dim) {
   return ranges;
 }
 
-class Stream {
+class RowsStream {
  public:
-  Stream(const Embedder& model, const EmbedStreamOptions& options)
+  RowsStream(const Embedder& model, const EmbedStreamOptions& options)
       : model_(model),
         options_(options),
         pool_(base::ThreadPool::shared(options.thread_count)),
@@ -347,7 +347,7 @@ void note_truncation(EmbedStreamReport& report, OnOverflow on_overflow, const st
 
 EmbedStreamReport embed_stream(const Embedder& model, TextSource& source, const EmbedStreamOptions& options,
                                base::Progress* progress) {
-  Stream stream(model, options);
+  RowsStream stream(model, options);
   for_each_item(source, progress, [&](SourceItem&& item) { stream.add(std::move(item)); });
   EmbedStreamReport report = stream.finish(progress);
   report.skipped = source.skipped();
