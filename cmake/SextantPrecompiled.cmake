@@ -3,9 +3,6 @@
 # for inline functions that g++ makes of them in every file.
 # Files still include what they use; the clang and fuzz presets build without either, so that a missing include shows.
 option(SEXTANT_PRECOMPILE "Parse common headers once" ON)
-# Eight files of tests make one for the compiler: a third of the time, because each needs the same templates. Files of a
-# room's tests therefore share their unnamed namespace; what several need stands in a header of theirs.
-option(SEXTANT_MERGE_TESTS "Compile files of tests together" ON)
 
 set(common_headers <algorithm> <chrono> <filesystem> <fstream> <functional> <map> <memory> <optional> <span> <string>
   <string_view> <unordered_map> <vector> <fmt/format.h> <fmt/ranges.h>)

@@ -49,6 +49,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 // Makes the folder and its parents. Throws unavailable when that fails.
 void make_folders(const std::filesystem::path& path);
 
+inline std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 class MappedFile {
  public:
   MappedFile() = default;

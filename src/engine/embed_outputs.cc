@@ -35,7 +35,7 @@ void append_rows(std::string& line, std::span<const float> values, size_t width)
 
 template <class Values, class Append>
 void append_list(std::string& line, std::string_view key, const Values& values, Append append) {
-  fmt::format_to(std::back_inserter(line), ", \"{}\": [", key);
+  line += fmt::format(", \"{}\": [", key);
   for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) line += ", ";
     append(values[i]);
@@ -46,16 +46,15 @@ void append_list(std::string& line, std::string_view key, const Values& values, 
 void append_tokens(std::string& line, const TokenVectors& tokens) {
   append_list(line, "tokens", tokens.tokens, [&](const std::string& token) { io::append_json_string(line, token); });
   append_list(line, "ids", tokens.ids, [&](TokenId id) { line += std::to_string(id); });
-  append_list(line, "offsets", tokens.offsets, [&](const TokenOffset& offset) {
-    fmt::format_to(std::back_inserter(line), "[{}, {}]", offset.begin, offset.end);
-  });
+  append_list(line, "offsets", tokens.offsets,
+              [&](const TokenOffset& offset) { line += fmt::format("[{}, {}]", offset.begin, offset.end); });
   line += ", \"vectors\": ";
   append_rows(line, tokens.vectors, tokens.dim);
 }
 
-class Stream {
+class OutputsStream {
  public:
-  Stream(const Embedder& model, const EmbedOutputsOptions& options)
+  OutputsStream(const Embedder& model, const EmbedOutputsOptions& options)
       : model_(model),
         options_(options),
         pool_(base::ThreadPool::shared(options.thread_count)),
@@ -190,7 +189,7 @@ EmbedStreamReport embed_outputs(const Embedder& model, TextSource& source, const
   if (options.on_overflow == OnOverflow::chunk) {
     throw Error(ErrorCode::invalid_argument, "--on-overflow chunk is for dense vectors alone");
   }
-  Stream stream(model, options);
+  OutputsStream stream(model, options);
   for_each_item(source, progress, [&](SourceItem&& item) { stream.add(std::move(item)); });
   EmbedStreamReport report = stream.finish();
   report.skipped = source.skipped();

@@ -71,7 +71,7 @@ class TextSink : public RowSink {
     if (form == Form::json) return;
     line_ = with_items ? "index,item" : "index";
     size_t columns = precision == Precision::float32 ? dim : row_bytes_;
-    for (size_t i = 0; i < columns; ++i) fmt::format_to(std::back_inserter(line_), ",v{}", i);
+    for (size_t i = 0; i < columns; ++i) line_ += fmt::format(",v{}", i);
     end_line();
   }
   void write(std::span<const uint64_t> items, std::span<const uint8_t> rows) override {
@@ -104,7 +104,7 @@ class TextSink : public RowSink {
         std::copy_n(row.data() + i * sizeof value, sizeof value, reinterpret_cast<uint8_t*>(&value));
         io::append_json_number(line_, value);
       } else {
-        fmt::format_to(std::back_inserter(line_), "{}", is_signed ? static_cast<int8_t>(row[i]) : row[i]);
+        line_ += std::to_string(is_signed ? static_cast<int8_t>(row[i]) : row[i]);
       }
     }
   }
@@ -157,9 +157,9 @@ Ranges read_calibration(const std::string& path, size_t dim) {
   return ranges;
 }
 
-class Stream {
+class RowsStream {
  public:
-  Stream(const Embedder& model, const EmbedStreamOptions& options)
+  RowsStream(const Embedder& model, const EmbedStreamOptions& options)
       : model_(model),
         options_(options),
         pool_(base::ThreadPool::shared(options.thread_count)),
@@ -347,7 +347,7 @@ void note_truncation(EmbedStreamReport& report, OnOverflow on_overflow, const st
 
 EmbedStreamReport embed_stream(const Embedder& model, TextSource& source, const EmbedStreamOptions& options,
                                base::Progress* progress) {
-  Stream stream(model, options);
+  RowsStream stream(model, options);
   for_each_item(source, progress, [&](SourceItem&& item) { stream.add(std::move(item)); });
   EmbedStreamReport report = stream.finish(progress);
   report.skipped = source.skipped();

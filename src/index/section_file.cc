@@ -34,10 +34,6 @@ T take(std::string_view bytes, size_t at) {
 
 uint64_t aligned(uint64_t offset) { return (offset + kAlignment - 1) / kAlignment * kAlignment; }
 
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 }  // namespace
 
 SectionFileWriter::SectionFileWriter(const std::filesystem::path& path, uint32_t kind, uint32_t version,
@@ -55,9 +51,9 @@ void SectionFileWriter::add(std::string_view name, std::span<const std::byte> by
   entries_ += padded;
   put(entries_, file_.size_bytes());
   put(entries_, static_cast<uint64_t>(bytes.size()));
-  put(entries_, base::hash64(text_of(bytes)));
+  put(entries_, base::hash64(base::text_of(bytes)));
   ++count_;
-  file_.append(text_of(bytes));
+  file_.append(base::text_of(bytes));
   file_.append(std::string(aligned(file_.size_bytes()) - file_.size_bytes(), '\0'));
 }
 

@@ -125,7 +125,7 @@ void append_json_string(std::string& out, std::string_view text) {
         break;
       default:
         if (byte < 0x20) {
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+          out += fmt::format("\\u{:04x}", byte);
         } else {
           out += static_cast<char>(byte);
         }
@@ -142,7 +142,7 @@ void append_number(std::string& out, Number value) {
   if (!std::isfinite(value)) {
     out += "null";
   } else {
-    fmt::format_to(std::back_inserter(out), "{}", value);
+    out += fmt::format("{}", value);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "sextant/error.h"
 
 namespace sextant::model {
@@ -30,16 +31,13 @@ constexpr uint64_t kConfigBytesMax = uint64_t{16} << 20;
 constexpr size_t kShownMax = 80;
 constexpr int kDepthMax = 64;
 
-Json parse_json(std::string_view text, const std::string& source) {
+Json parsed(std::string_view text, const std::string& source) {
   // Python writes Infinity and NaN, which JSON has not: they occur in no value that is read here.
-  auto shallow = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > kDepthMax) {
-      throw Error(ErrorCode::corrupted, fmt::format("{}: nested more than {} deep", source, kDepthMax));
-    }
-    return true;
+  auto too_deep = [&] {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: nested more than {} deep", source, kDepthMax));
   };
   try {
-    return Json::parse(text, shallow);
+    return base::parse_json(text, kDepthMax, too_deep);
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: not valid JSON: {}", source, e.what()));
   }
@@ -55,7 +53,7 @@ Config::Config(const Config&) = default;
 Config& Config::operator=(const Config&) = default;
 
 Config Config::parse(std::string_view text, std::string source) {
-  Json json = parse_json(text, source);
+  Json json = parsed(text, source);
   if (!json.is_object()) throw Error(ErrorCode::corrupted, fmt::format("{}: not a JSON object", source));
   return Config(std::make_shared<Value>(Value{std::move(json)}), std::move(source));
 }
@@ -74,7 +72,7 @@ std::vector<Config> Config::load_list(const std::filesystem::path& path) {
 }
 
 std::vector<Config> Config::parse_list(std::string_view text, std::string source) {
-  Json json = parse_json(text, source);
+  Json json = parsed(text, source);
   if (!json.is_array()) throw Error(ErrorCode::corrupted, fmt::format("{}: not a JSON list", source));
   std::vector<Config> list;
   for (Json& item : json) {

@@ -16,6 +16,9 @@
 
 namespace sextant::model {
 
+// tokenizer_config.json's model_max_length is 1e30 where there is no limit.
+inline constexpr double kMaxLengthNone = 1e9;
+
 class Config {
  public:
   // SOURCE names the file in errors. Throws corrupted where TEXT is not a JSON object.

@@ -14,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kNoLimit = 1e9;
-
 // Qwen3-Reranker's own words, from its model card.
 constexpr std::string_view kQwenPrefix =
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
@@ -116,8 +114,8 @@ void CrossEncoder::read_limit(const fs::path& folder) {
   max_length_ = encoder_->max_positions;
   std::string from = config_.source();
   const Config tokenizer_config = Config::load_if_there(folder / "tokenizer_config.json");
-  const double limit = tokenizer_config.number("model_max_length", kNoLimit);
-  if (limit >= 1 && limit < kNoLimit && (max_length_ == 0 || limit < static_cast<double>(max_length_))) {
+  const double limit = tokenizer_config.number("model_max_length", kMaxLengthNone);
+  if (limit >= 1 && limit < kMaxLengthNone && (max_length_ == 0 || limit < static_cast<double>(max_length_))) {
     max_length_ = static_cast<size_t>(limit);
     from = tokenizer_config.source();
   }

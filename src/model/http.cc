@@ -5,17 +5,17 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <exception>
 #include <thread>
 
+#include "base/environment.h"
 #include "base/random.h"
 #include "sextant/version.h"
 
 namespace sextant::model {
 namespace {
 
-constexpr size_t kHeaderBytesMax = size_t{256} << 10;
+constexpr size_t kAnswerHeaderBytesMax = size_t{256} << 10;
 constexpr long kRedirectsMax = 10;
 
 using Clock = std::chrono::steady_clock;
@@ -89,9 +89,9 @@ size_t take_header(char* data, size_t, size_t size, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   return guarded(transfer, size, [&] {
     std::string_view line(data, size);
-    if ((transfer.header_bytes += size) > kHeaderBytesMax) {
+    if ((transfer.header_bytes += size) > kAnswerHeaderBytesMax) {
       throw Error(ErrorCode::corrupted, fmt::format("{}: the answer's headers are longer than {} bytes",
-                                                    url_shown(transfer.request.url), kHeaderBytesMax));
+                                                    url_shown(transfer.request.url), kAnswerHeaderBytesMax));
     }
     if (line.starts_with("HTTP/")) {
       // The next answer of a chain of redirects begins.
@@ -233,8 +233,9 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
   for (const char* variable : {"SSL_CERT_FILE", "CURL_CA_BUNDLE"}) {
-    const char* path = std::getenv(variable);
-    if (path != nullptr && *path != '\0') curl_easy_setopt(curl, CURLOPT_CAINFO, path);
+    if (std::string path = base::environment(variable); !path.empty()) {
+      curl_easy_setopt(curl, CURLOPT_CAINFO, path.c_str());
+    }
   }
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(implementation_->timeouts.connect_s));
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
@@ -339,7 +340,7 @@ std::string url_escaped(std::string_view text, bool keep_slashes) {
     if (plain) {
       out += c;
     } else {
-      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
   }
   return out;

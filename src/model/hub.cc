@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "base/environment.h"
 #include "base/files.h"
 
 namespace sextant::model {
@@ -17,12 +18,7 @@ constexpr size_t kNameBytesMax = 96;
 constexpr size_t kPathPartBytesMax = 255;
 constexpr size_t kPathBytesMax = 1024;
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-fs::path home() { return variable("HOME"); }
+fs::path home() { return base::environment("HOME"); }
 
 fs::path expanded(const std::string& path) {
   if (path == "~") return home();
@@ -30,15 +26,15 @@ fs::path expanded(const std::string& path) {
 }
 
 fs::path hugging_face_home() {
-  if (std::string path = variable("HF_HOME"); !path.empty()) return expanded(path);
-  if (std::string path = variable("XDG_CACHE_HOME"); !path.empty()) return expanded(path) / "huggingface";
+  if (std::string path = base::environment("HF_HOME"); !path.empty()) return expanded(path);
+  if (std::string path = base::environment("XDG_CACHE_HOME"); !path.empty()) return expanded(path) / "huggingface";
   return home() / ".cache" / "huggingface";
 }
 
 fs::path cache_from_environment() {
   // The second is the older name of the first.
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
-    if (std::string path = variable(name); !path.empty()) return expanded(path);
+    if (std::string path = base::environment(name); !path.empty()) return expanded(path);
   }
   return hugging_face_home() / "hub";
 }
@@ -53,9 +49,9 @@ std::string trimmed(std::string text) {
 std::string token_from_environment() {
   // The second is the older name of the first.
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
-    if (std::string token = trimmed(variable(name)); !token.empty()) return token;
+    if (std::string token = trimmed(base::environment(name)); !token.empty()) return token;
   }
-  std::string path = variable("HF_TOKEN_PATH");
+  std::string path = base::environment("HF_TOKEN_PATH");
   fs::path file = path.empty() ? hugging_face_home() / "token" : expanded(path);
   std::error_code ignored;
   return fs::is_regular_file(file, ignored) ? trimmed(base::read_file(file, 1 << 16)) : "";
@@ -130,10 +126,10 @@ std::string HubName::folder() const {
 HubOptions HubOptions::from_environment() {
   HubOptions options;
   options.cache = cache_from_environment();
-  if (std::string endpoint = variable("HF_ENDPOINT"); !endpoint.empty()) options.endpoint = endpoint;
+  if (std::string endpoint = base::environment("HF_ENDPOINT"); !endpoint.empty()) options.endpoint = endpoint;
   while (options.endpoint.ends_with('/')) options.endpoint.pop_back();
   options.token = token_from_environment();
-  options.offline = is_true(variable("HF_HUB_OFFLINE"));
+  options.offline = is_true(base::environment("HF_HUB_OFFLINE"));
   return options;
 }
 

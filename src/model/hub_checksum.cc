@@ -29,7 +29,7 @@ std::string digest_hex(const EVP_MD* algorithm, std::string_view before, std::st
   unsigned size = 0;
   check(EVP_DigestFinal_ex(context.get(), digest, &size) == 1);
   std::string out;
-  for (unsigned i = 0; i < size; ++i) fmt::format_to(std::back_inserter(out), "{:02x}", digest[i]);
+  for (unsigned i = 0; i < size; ++i) out += fmt::format("{:02x}", digest[i]);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/files.h"
 #include "base/hash.h"
 #include "model/shown.h"
 #include "sextant/error.h"
@@ -31,12 +32,8 @@ constexpr uint64_t filled_up(uint64_t bytes) {
   return (bytes + tensor::kPackedAlignment - 1) / tensor::kPackedAlignment * tensor::kPackedAlignment;
 }
 
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 uint64_t hash_of_head(const Head& head) {
-  return base::hash64(text_of(std::as_bytes(std::span(head).first(head_hash))));
+  return base::hash64(base::text_of(std::as_bytes(std::span(head).first(head_hash))));
 }
 
 Error damaged(const std::string& what) { return {ErrorCode::corrupted, what}; }
@@ -168,7 +165,7 @@ void write_packed_cache(const fs::path& file, std::string_view key, Compute comp
                         std::span<const PrecisionCheck> checks, std::span<const NamedLinear> layers) {
   base::FileReplacement out(file);
   Head head{};
-  out.append(text_of(std::as_bytes(std::span(head))));
+  out.append(base::text_of(std::as_bytes(std::span(head))));
   IndexWriter index;
   index.text(key);
   index.number(static_cast<uint64_t>(compute));
@@ -191,7 +188,7 @@ void write_packed_cache(const fs::path& file, std::string_view key, Compute comp
       hash.add(bytes);
     };
     for (const std::span<const std::byte>& part : {kept.panels, kept.columns, kept.factors}) {
-      append(text_of(part));
+      append(base::text_of(part));
       append(std::string(filled_up(part.size()) - part.size(), '\0'));
     }
     index.text(name);
@@ -209,7 +206,7 @@ void write_packed_cache(const fs::path& file, std::string_view key, Compute comp
   out.append(index.bytes());
   head[file_bytes] = out.size_bytes();
   head[head_hash] = hash_of_head(head);
-  out.overwrite(0, text_of(std::as_bytes(std::span(head))));
+  out.overwrite(0, base::text_of(std::as_bytes(std::span(head))));
   out.commit();
 }
 
@@ -287,7 +284,7 @@ tensor::PackedWeights PackedCache::take(const std::string& name, size_t out, siz
   kept.panels = part(layer.panels);
   kept.columns = part(layer.columns);
   kept.factors = part(layer.factors);
-  if (base::hash64(text_of(from.first(from.size() - rest.size()))) != layer.hash) {
+  if (base::hash64(base::text_of(from.first(from.size() - rest.size()))) != layer.hash) {
     throw damaged(fmt::format("the checksum of layer {} differs", shown(name)));
   }
   return tensor::PackedWeights(out, in, compute, kernels, kept, file_);

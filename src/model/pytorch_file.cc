@@ -12,6 +12,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/files.h"
 #include "base/utf8.h"
 #include "model/pickle.h"
 #include "model/shown.h"
@@ -103,12 +104,8 @@ std::optional<DType> dtype_of(const std::array<Named, n>& table, std::string_vie
   return it == table.end() ? std::nullopt : std::optional(it->dtype);
 }
 
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 bool starts_with(std::span<const std::byte> bytes, std::string_view prefix) {
-  return text_of(bytes).starts_with(prefix);
+  return base::text_of(bytes).starts_with(prefix);
 }
 
 // COUNT elements of WIDTH bytes, STEP bytes apart, to where they lie one after the other.
@@ -177,8 +174,9 @@ class PytorchReader {
     }
     if (!zip.contains(object))
       throw bad(fmt::format("has no entry {}, where torch.save puts the tensors", shown(object)));
-    if (const std::string name = folder + "/byteorder"; zip.contains(name)) check_byte_order(text_of(zip.at(name)));
-    if (const std::string name = folder + "/version"; zip.contains(name)) check_version(text_of(zip.at(name)));
+    if (const std::string name = folder + "/byteorder"; zip.contains(name))
+      check_byte_order(base::text_of(zip.at(name)));
+    if (const std::string name = folder + "/version"; zip.contains(name)) check_version(base::text_of(zip.at(name)));
     find_storage_ = [&zip, folder](std::string_view key) { return zip.at(fmt::format("{}/data/{}", folder, key)); };
     read_object(Pickle(zip.at(object), kGlobals, source_));
   }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/environment.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/threads.h"
@@ -30,11 +31,6 @@ struct KnownModel {
 constexpr KnownModel kKnownModels[] = {
     {"text-embedding-3-small", 1536}, {"text-embedding-3-large", 3072}, {"text-embedding-ada-002", 1536}};
 constexpr size_t kKnownMaxLength = 8191;  // tokens, of each of them
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 void normalize(std::span<float> row) {
   double sum = 0;
@@ -85,8 +81,8 @@ class RemoteEmbedder::Lease {
 
 RemoteOptions RemoteOptions::from_environment() {
   RemoteOptions options;
-  if (std::string url = variable("OPENAI_BASE_URL"); !url.empty()) options.base_url = url;
-  options.api_key = variable("OPENAI_API_KEY");
+  if (std::string url = base::environment("OPENAI_BASE_URL"); !url.empty()) options.base_url = url;
+  options.api_key = base::environment("OPENAI_API_KEY");
   return options;
 }
 

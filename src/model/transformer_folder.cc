@@ -15,9 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// tokenizer_config.json says 1e30 where there is no limit.
-constexpr double kNoLimit = 1e9;
-
 // "sentence_transformers.models.Pooling" -> "Pooling"
 std::string kind_of(std::string_view type) { return std::string(type.substr(type.rfind('.') + 1)); }
 
@@ -171,7 +168,7 @@ void TransformerModel::read_tokenizer() {
   }
   max_length_ = encoder_->max_positions;
   auto limit = [&](double value, const std::string& file) {
-    if (value >= kNoLimit) return false;
+    if (value >= kMaxLengthNone) return false;
     if (value < 1) {
       throw Error(ErrorCode::corrupted, fmt::format("{}: the longest input is {}, expected 1 or more", file, value));
     }
@@ -243,7 +240,7 @@ const std::string& TransformerModel::hash() const {
   std::call_once(hashed_, [&] {
     std::string parts;
     for (const auto& [name, tensor] : weights_->tensors()) {
-      parts += name + base::hash128_hex({reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()});
+      parts += name + base::hash128_hex(base::text_of(tensor.bytes));
     }
     auto is_module_weight = [&](const fs::path& path) {
       const std::string ending = path.extension().string();

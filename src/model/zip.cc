@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/files.h"
 #include "model/shown.h"
 #include "sextant/error.h"
 
@@ -35,10 +36,6 @@ T read(std::span<const std::byte> bytes, size_t at) {
   T value;
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
-}
-
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 struct Directory {
@@ -108,7 +105,7 @@ StoredZip::StoredZip(std::span<const std::byte> bytes, std::string source) : sou
     if (rest.size() - kCentralHeaderBytes < name_bytes + extra_bytes + comment_bytes) {
       throw bad(fmt::format("zip directory breaks off inside entry {} of {}", i + 1, directory.entries));
     }
-    const std::string_view name = text_of(rest.subspan(kCentralHeaderBytes, name_bytes));
+    const std::string_view name = base::text_of(rest.subspan(kCentralHeaderBytes, name_bytes));
     uint64_t unpacked = read<uint32_t>(rest, 24), packed = read<uint32_t>(rest, 20), local = read<uint32_t>(rest, 42);
 
     // Values that do not fit 32 bits stand in an extra field, in this order, each only where it is needed.
@@ -139,7 +136,7 @@ StoredZip::StoredZip(std::span<const std::byte> bytes, std::string source) : sou
     if (begin > directory.offset || packed > directory.offset - begin) {
       throw bad(fmt::format("zip entry {} of {} bytes at {} reaches beyond the file", shown(name), packed, begin));
     }
-    if (text_of(bytes.subspan(local + kLocalHeaderBytes, local_name_bytes)) != name) {
+    if (base::text_of(bytes.subspan(local + kLocalHeaderBytes, local_name_bytes)) != name) {
       throw bad(fmt::format("zip entry {} has another name in the directory than in its place", shown(name)));
     }
     if (entry.method == 0 && packed != unpacked) {

@@ -390,16 +390,24 @@ void check(const StaticTrainOptions& options) {
   }
 }
 
+// As fmt::join; that compiles fmt's printing of each type here.
+template <class Values>
+std::string joined(const Values& values) {
+  std::string out;
+  for (const auto& value : values) out += fmt::format("{}{}", out.empty() ? "" : ",", value);
+  return out;
+}
+
 // Everything that decides the resulting bytes; a checkpoint of another run is refused.
 std::string fingerprint_of(const StaticTrainOptions& o, const std::string& tokenizer, const Survey& survey,
                            size_t steps) {
-  std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", o.dim, fmt::join(o.matryoshka_dims, ","),
-                                 o.batch_pairs, o.segment_pairs, steps, o.tokens_max, o.learning_rate, o.warmup_steps,
-                                 o.scale, o.sif, o.seed, fmt::join(o.phase_ends, ","));
+  std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", o.dim, joined(o.matryoshka_dims), o.batch_pairs,
+                                 o.segment_pairs, steps, o.tokens_max, o.learning_rate, o.warmup_steps, o.scale, o.sif,
+                                 o.seed, joined(o.phase_ends));
   for (size_t s = 0; s < o.sources.size(); ++s) {
     const SourceOptions& source = o.sources[s];
     text += fmt::format("\n{} {} {} {}{}{}{}{} {}", std::filesystem::path(source.path).filename().string(),
-                        survey.pair_counts[s], fmt::join(source.weights, ","), source.text.title, source.text.heading,
+                        survey.pair_counts[s], joined(source.weights), source.text.title, source.text.heading,
                         source.text.neighbour, source.text.halves, source.text.words, source.text.keep);
   }
   return base::hash128_hex(text + base::hash128_hex(tokenizer));

@@ -9,7 +9,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct EmbedSettings {
   engine::SourceOptions source;
   std::string model, output, calibration, prompt, prompt_name;
   std::string precision = "float32";
@@ -69,8 +69,8 @@ void note_files(const engine::EmbedStreamReport& report, const engine::EmbedStre
 }
 
 // Sparse weights and token vectors have a form of their own.
-void run_outputs(const Options& options, const Embedder& model, engine::TextSource& source, const EmbedOptions& embed,
-                 const Context& context) {
+void run_outputs(const EmbedSettings& options, const Embedder& model, engine::TextSource& source,
+                 const EmbedOptions& embed, const Context& context) {
   if (options.precision != "float32") {
     throw Error(ErrorCode::invalid_argument, "--precision is for dense vectors alone");
   }
@@ -88,7 +88,7 @@ void run_outputs(const Options& options, const Embedder& model, engine::TextSour
 }  // namespace
 
 void add_embed(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EmbedSettings>();
   Command command = app.subcommand("embed", "Turn texts into vectors");
   command.option("TEXT", options->source.texts, "Texts");
   command.option("--input,-i", options->source.input,

@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kResampleCount = 2000;
 
-struct Options {
+struct EvalSettings {
   std::vector<std::string> data;
   std::string model;
   std::string against;
@@ -45,7 +45,7 @@ struct Row {
 
 class Models {
  public:
-  Models(const Options& options, const Context& context) : model(load_model(options.model, context)) {
+  Models(const EvalSettings& options, const Context& context) : model(load_model(options.model, context)) {
     if (!options.against.empty()) against = load_model(options.against, context);
   }
   std::unique_ptr<Embedder> model, against;
@@ -128,7 +128,7 @@ void print_table(const std::vector<Row>& rows, const Models& models) {
   }
 }
 
-void print_json(const char* task, const std::vector<Row>& rows, const Models& models, const Options& options) {
+void print_json(const char* task, const std::vector<Row>& rows, const Models& models, const EvalSettings& options) {
   Json out = {{"task", task},
               {"model", models.model->name()},
               {"model_hash", models.model->hash()},
@@ -158,7 +158,7 @@ void print_json(const char* task, const std::vector<Row>& rows, const Models& mo
   print(base::json_text(out, 2) + "\n");
 }
 
-void report(const char* task, const std::vector<Row>& rows, const Models& models, const Options& options,
+void report(const char* task, const std::vector<Row>& rows, const Models& models, const EvalSettings& options,
             const Context& context) {
   for (const Row& row : rows) {
     if (row.counts.truncated_count) {
@@ -178,7 +178,7 @@ void report(const char* task, const std::vector<Row>& rows, const Models& models
 }
 
 // The options that all three share.
-void add_shared_options(Command command, const std::shared_ptr<Options>& options, Context& context,
+void add_shared_options(Command command, const std::shared_ptr<EvalSettings>& options, Context& context,
                         const char* data_help) {
   command.option("--data", options->data, data_help).required().type_name("PATH");
   add_model_option(command, options->model, context);
@@ -188,7 +188,8 @@ void add_shared_options(Command command, const std::shared_ptr<Options>& options
   add_common_options(command, context, Common::json | Common::threads);
 }
 
-void set_shared(eval::TaskOptions& task, const Options& options, const Context& context, base::Progress* progress) {
+void set_shared(eval::TaskOptions& task, const EvalSettings& options, const Context& context,
+                base::Progress* progress) {
   task.embed.dim = options.dim;
   task.embed.max_length = options.max_length;
   task.embed.prompt = options.prompt;
@@ -196,7 +197,7 @@ void set_shared(eval::TaskOptions& task, const Options& options, const Context& 
   task.progress = progress;
 }
 
-void run_sts(const Options& options, const Context& context) {
+void run_sts(const EvalSettings& options, const Context& context) {
   std::vector<eval::StsDataset> datasets;
   for (const std::string& path : options.data) {
     for (eval::StsDataset& dataset : eval::read_sts(path)) datasets.push_back(std::move(dataset));
@@ -218,7 +219,7 @@ void run_sts(const Options& options, const Context& context) {
   report("sts", rows, models, options, context);
 }
 
-void run_retrieval(const Options& options, const Context& context) {
+void run_retrieval(const EvalSettings& options, const Context& context) {
   Models models(options, context);
   auto progress = context.progress();
   eval::RetrievalOptions task;
@@ -245,7 +246,7 @@ void run_retrieval(const Options& options, const Context& context) {
   report("retrieval", rows, models, options, context);
 }
 
-void run_classify(const Options& options, const Context& context) {
+void run_classify(const EvalSettings& options, const Context& context) {
   eval::ClassificationOptions task;
   task.protocol = eval::parse_protocol(options.protocol);
   task.seed = options.seed;
@@ -275,7 +276,7 @@ void add_eval(Command app, Context& context) {
   Command eval = app.subcommand("eval", "Measure a model: sts, retrieval or classify");
   eval.require_subcommand();
 
-  auto sts_options = std::make_shared<Options>();
+  auto sts_options = std::make_shared<EvalSettings>();
   Command sts = eval.subcommand("sts", "Similarity: Spearman of cosine against people's scores");
   add_shared_options(sts, sts_options, context,
                      "Pair files or folders of them: STS Benchmark, SemEval .tsv (score, a, b), .csv or .jsonl with "
@@ -283,7 +284,7 @@ void add_eval(Command app, Context& context) {
   sts.option("--prompt", sts_options->prompt, "Text written before each sentence");
   sts.callback([sts_options, &context] { run_sts(*sts_options, context); });
 
-  auto retrieval_options = std::make_shared<Options>();
+  auto retrieval_options = std::make_shared<EvalSettings>();
   Command retrieval = eval.subcommand("retrieval", "Search: nDCG@10, MAP, recall@100, MRR@10");
   add_shared_options(retrieval, retrieval_options, context,
                      "Folders: BEIR (corpus.jsonl, queries.jsonl, qrels/) or Cranfield (cran.all.1400, cran.qry, "
@@ -295,7 +296,7 @@ void add_eval(Command app, Context& context) {
                    "Text written before each document, instead of the model's own");
   retrieval.callback([retrieval_options, &context] { run_retrieval(*retrieval_options, context); });
 
-  auto classify_options = std::make_shared<Options>();
+  auto classify_options = std::make_shared<EvalSettings>();
   Command classify = eval.subcommand("classify", "Classification: accuracy on held-out texts");
   add_shared_options(classify, classify_options, context,
                      "Folders with train and test as .csv, .tsv or .jsonl, or a .json file as CLINC150's");

@@ -9,7 +9,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct ExplainSettings {
   std::string text, model, prompt;
   size_t dim = 0;
 };
@@ -24,7 +24,7 @@ std::string bar(float share, float largest) {
   return out;
 }
 
-void print_json(const Explanation& explanation, const Embedder& model, const Options& options) {
+void print_json(const Explanation& explanation, const Embedder& model, const ExplainSettings& options) {
   nlohmann::ordered_json out;
   out["text"] = options.prompt + options.text;
   out["model"] = model.name();
@@ -47,7 +47,7 @@ void print_json(const Explanation& explanation, const Embedder& model, const Opt
 }  // namespace
 
 void add_explain(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainSettings>();
   Command command = app.subcommand("explain", "Show step by step how a text becomes a vector");
   command.option("TEXT", options->text, "A text").required();
   command.option("--prompt", options->prompt, "Text written before TEXT, as it is");

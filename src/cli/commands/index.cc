@@ -11,7 +11,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct IndexSettings {
   std::vector<std::string> paths;
   std::string output, model;
   LibraryOptions library;
@@ -19,7 +19,7 @@ struct Options {
 
 constexpr size_t kSkippedShownMax = 20;
 
-void print_json(const LibraryReport& report, const Embedder& model, const Options& options, double seconds) {
+void print_json(const LibraryReport& report, const Embedder& model, const IndexSettings& options, double seconds) {
   nlohmann::ordered_json out = {{"library", options.output},
                                 {"model", model.name()},
                                 {"dim", model.dim()},
@@ -38,7 +38,7 @@ void print_json(const LibraryReport& report, const Embedder& model, const Option
   print(base::json_text(out) + "\n");
 }
 
-void print_notes(const LibraryReport& report, const Context& context, const Options& options, double seconds) {
+void print_notes(const LibraryReport& report, const Context& context, const IndexSettings& options, double seconds) {
   for (size_t i = 0; i < std::min(report.skipped.size(), kSkippedShownMax); ++i) {
     context.note("Skipped {}: {}", report.skipped[i].path, report.skipped[i].reason);
   }
@@ -61,7 +61,7 @@ void print_notes(const LibraryReport& report, const Context& context, const Opti
 }  // namespace
 
 void add_index(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<IndexSettings>();
   Command command = app.subcommand("index", "Cut documents into passages, embed them and save a library to search");
   command.option("PATH", options->paths, "Files and folders (.txt .md .html)").required();
   command.option("--output,-o", options->output, "The library to write").required();

@@ -10,7 +10,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct NearestSettings {
   std::string text, model;
   std::vector<std::string> terms;
   std::string metric = "cosine";
@@ -61,7 +61,7 @@ std::vector<std::pair<float, std::string>> parse_terms(const std::vector<std::st
 }  // namespace
 
 void add_nearest(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<NearestSettings>();
   Command command = app.subcommand("nearest", "List the words nearest in meaning to a word or text");
   command.option("WORD_OR_TEXT", options->text, "A word or a text").required();
   command.option("--limit", options->limit, "How many words").range(1, 10000).show_default();
@@ -80,7 +80,7 @@ void add_nearest(Command app, Context& context) {
 }
 
 void add_analogy(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<NearestSettings>();
   Command command = app.subcommand("analogy", "Solve king - man + woman with word vectors");
   command.option("TERMS", options->terms, "Words joined by + and -, each its own argument").required();
   command.option("--limit", options->limit, "How many words").range(1, 10000).show_default();

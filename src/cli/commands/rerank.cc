@@ -14,7 +14,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct RerankSettings {
   std::string query, model;
   engine::SourceOptions source;
   RerankOptions rerank;
@@ -29,8 +29,8 @@ struct Document {
   std::string text, name;
 };
 
-std::vector<float> score_all(const Reranker& model, const Options& options, const std::vector<Document>& documents,
-                             const Context& context) {
+std::vector<float> score_all(const Reranker& model, const RerankSettings& options,
+                             const std::vector<Document>& documents, const Context& context) {
   std::vector<float> scores(documents.size());
   RerankOptions rerank = options.rerank;
   rerank.threads = context.thread_count;
@@ -63,7 +63,7 @@ std::string first_columns(const std::string& text) {
 }  // namespace
 
 void add_rerank(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RerankSettings>();
   Command command = app.subcommand("rerank", "Put documents in the order in which they answer a query");
   command.option("QUERY", options->query, "The query").required();
   command

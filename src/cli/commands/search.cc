@@ -14,7 +14,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct SearchSettings {
   std::vector<std::string> arguments;  // [LIB] QUERY
   std::string model;
   SearchOptions search{.limit = 5, .all_passages = false};
@@ -108,7 +108,8 @@ void print_hits(const SearchResult& result, const Library& library) {
 }
 
 // The library's model is loaded by the name that the library remembers, unless another is named.
-std::unique_ptr<Embedder> model_of(const Options& options, const std::string& remembered, const Context& context) {
+std::unique_ptr<Embedder> model_of(const SearchSettings& options, const std::string& remembered,
+                                   const Context& context) {
   if (!options.model.empty()) return load_model(options.model, context);
   // A file may come from anybody, and must not choose the server that questions are sent to.
   if (remembered.find("://") != std::string::npos) {
@@ -126,7 +127,7 @@ std::unique_ptr<Embedder> model_of(const Options& options, const std::string& re
 }  // namespace
 
 void add_search(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SearchSettings>();
   Command command = app.subcommand("search", "Answer a question from a library by meaning");
   command
       .option("ARGUMENTS", options->arguments,

@@ -8,7 +8,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct SimilaritySettings {
   std::string a, b, model;
   std::string metric = "cosine";
 };
@@ -16,7 +16,7 @@ struct Options {
 }  // namespace
 
 void add_similarity(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SimilaritySettings>();
   Command command = app.subcommand("similarity", "Say how near two texts are in meaning");
   command.option("A", options->a, "A text").required();
   command.option("B", options->b, "Another text").required();

@@ -10,7 +10,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct TokenizeSettings {
   std::vector<std::string> texts;
   std::string tokenizer = "builtin";
   std::string input;
@@ -39,8 +39,11 @@ class CodePoints {
 
 template <class Values>
 void append_numbers(std::string& out, std::string_view key, const Values& values) {
-  fmt::format_to(std::back_inserter(out), ", \"{}\": [", key);
-  for (size_t i = 0; i < values.size(); ++i) fmt::format_to(std::back_inserter(out), "{}{}", i ? ", " : "", values[i]);
+  out += fmt::format(", \"{}\": [", key);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i) out += ", ";
+    out += std::to_string(values[i]);
+  }
   out += ']';
 }
 
@@ -56,7 +59,7 @@ void append_encoding(std::string& out, const Encoding& encoding, std::string_vie
   for (size_t i = 0; i < encoding.offsets.size(); ++i) {
     CodePoints& text = encoding.sequence_ids[i] == 1 ? in_b : in_a;
     size_t begin = text.at(encoding.offsets[i].begin);
-    fmt::format_to(std::back_inserter(out), "{}[{}, {}]", i ? ", " : "", begin, text.at(encoding.offsets[i].end));
+    out += fmt::format("{}[{}, {}]", i ? ", " : "", begin, text.at(encoding.offsets[i].end));
   }
   out += ']';
   append_numbers(out, "type_ids", encoding.type_ids);
@@ -93,8 +96,7 @@ class Writer {
 
  private:
   void finish(const Encoding& encoding) {
-    if (options_.max_length > 0)
-      fmt::format_to(std::back_inserter(line_), ", \"tokens_dropped\": {}", encoding.tokens_dropped);
+    if (options_.max_length > 0) line_ += fmt::format(", \"tokens_dropped\": {}", encoding.tokens_dropped);
     line_ += "}\n";
     print(line_);
   }
@@ -126,7 +128,7 @@ void tokenize_line(Writer& writer, simdjson::dom::parser& parser, std::string_vi
 }  // namespace
 
 void add_tokenize(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeSettings>();
   Command command = app.subcommand("tokenize", "Show how a tokenizer cuts text into tokens");
   command.option("TEXT", options->texts, "Texts; without any, lines are read from --input");
   command

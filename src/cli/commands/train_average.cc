@@ -5,7 +5,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct TrainAverageSettings {
   std::vector<std::string> models;
   std::string output, quantized;
 };
@@ -13,7 +13,7 @@ struct Options {
 }  // namespace
 
 void add_train_average(Command train, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainAverageSettings>();
   Command command = train.subcommand("average", "Average static models that were trained from one seed");
   command.option("MODEL", options->models, "Folders of models with one vocabulary").required();
   command.option("--output", options->output, "Folder for the model").required();

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct TrainStaticSettings {
   std::vector<std::string> pairs, texts;
   std::string config, tokenizer, output, root, quantized;
   std::vector<size_t> matryoshka;
@@ -165,7 +165,7 @@ class Recipe {
 
 // A flag that wins over the recipe when it is given.
 template <class T>
-void add_override(Command command, const std::shared_ptr<Options>& options, const std::string& flag,
+void add_override(Command command, const std::shared_ptr<TrainStaticSettings>& options, const std::string& flag,
                   T train::StaticTrainOptions::*member, const std::string& help) {
   auto value = std::make_shared<T>(options->train.*member);
   Option option = command.option(flag, *value, help).show_default();
@@ -177,7 +177,7 @@ void add_override(Command command, const std::shared_ptr<Options>& options, cons
 }  // namespace
 
 void add_train_static(Command train, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainStaticSettings>();
   Command command = train.subcommand("static", "Train a static model: one vector a token, a text is their mean");
   command.option("--pairs", options->pairs,
                  "FILE[:WEIGHT] of JSON lines {\"a\", \"b\", \"n\"...}, plain or .zst; repeat for more");

@@ -8,7 +8,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct TrainTokenizerSettings {
   std::vector<std::string> inputs;
   std::string output;
   std::string model;
@@ -38,7 +38,7 @@ void note_losses(const Context& context, const train::TokenizerTrainReport& repo
 }  // namespace
 
 void add_train_tokenizer(Command train_command, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainTokenizerSettings>();
   train::TokenizerTrainOptions& train = options->train;
   Command command = train_command.subcommand("tokenizer", "Learn a vocabulary and write its tokenizer.json");
   command.option("--model", options->model, "Kind of vocabulary")

@@ -15,7 +15,7 @@
 namespace sextant::cli {
 namespace {
 
-struct Options {
+struct VerifySettings {
   std::vector<std::string> folders;
   std::string record, input;
 };
@@ -72,7 +72,7 @@ bool print_results(const std::vector<std::pair<std::string, std::vector<eval::Ve
 }  // namespace
 
 void add_verify(Command app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifySettings>();
   Command command = app.subcommand("verify", "Hold a model to outputs that were recorded beside it");
   command.option("DIR", options->folders, "Model folders with expected_*.npy and inputs.json or e2e.json");
   Option record = command.option("--record", options->record,

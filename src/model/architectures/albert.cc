@@ -6,8 +6,9 @@
 namespace sextant::model {
 namespace {
 
-constexpr PostNormNames kNames = {"attention.query",     "attention.key", "attention.value", "attention.dense",
-                                  "attention.LayerNorm", "ffn",           "ffn_output",      "full_layer_layer_norm"};
+constexpr PostNormNames kAlbertNames = {"attention.query", "attention.key",        "attention.value",
+                                        "attention.dense", "attention.LayerNorm",  "ffn",
+                                        "ffn_output",      "full_layer_layer_norm"};
 
 class Albert : public Encoder {
  public:
@@ -38,7 +39,7 @@ class Albert : public Encoder {
     for (size_t g = 0; g < groups; ++g) {
       for (size_t i = 0; i < layers_per_group; ++i) {
         Parameters l = p.in(fmt::format("encoder.albert_layer_groups.{}.albert_layers.{}", g, i));
-        groups_[g].push_back(read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation));
+        groups_[g].push_back(read_post_norm_layer(l, kAlbertNames, hidden_size, inner, epsilon, activation));
       }
     }
     if (p.has("pooler.weight")) pooler = Pooler{p.linear("pooler", hidden_size, hidden_size)};

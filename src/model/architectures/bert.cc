@@ -10,7 +10,7 @@
 namespace sextant::model {
 namespace {
 
-constexpr PostNormNames kNames = {
+constexpr PostNormNames kBertNames = {
     "attention.self.query",       "attention.self.key", "attention.self.value", "attention.output.dense",
     "attention.output.LayerNorm", "intermediate.dense", "output.dense",         "output.LayerNorm"};
 
@@ -53,7 +53,7 @@ class Bert : public Encoder {
     if (width != hidden_size) projection_ = p.linear("embeddings_project", hidden_size, width);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
-      layers_.push_back(read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation));
+      layers_.push_back(read_post_norm_layer(l, kBertNames, hidden_size, inner, epsilon, activation));
     }
     if (p.has("pooler.dense.weight")) pooler = Pooler{p.linear("pooler.dense", hidden_size, hidden_size)};
   }

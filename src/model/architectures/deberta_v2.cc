@@ -11,16 +11,16 @@
 namespace sextant::model {
 namespace {
 
-constexpr PostNormNames kNames = {"attention.self.query_proj",
-                                  "attention.self.key_proj",
-                                  "attention.self.value_proj",
-                                  "attention.output.dense",
-                                  "attention.output.LayerNorm",
-                                  "intermediate.dense",
-                                  "output.dense",
-                                  "output.LayerNorm"};
+constexpr PostNormNames kDebertaNames = {"attention.self.query_proj",
+                                         "attention.self.key_proj",
+                                         "attention.self.value_proj",
+                                         "attention.output.dense",
+                                         "attention.output.LayerNorm",
+                                         "intermediate.dense",
+                                         "output.dense",
+                                         "output.LayerNorm"};
 
-struct Layer {
+struct DebertaLayer {
   PostNormLayer base;
   tensor::Linear position_query, position_key;
 };
@@ -88,14 +88,15 @@ class DebertaV2 : public Encoder {
     const bool shared = config.flag("share_att_key", false);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
-      Layer layer;
-      layer.base = read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation);
+      DebertaLayer layer;
+      layer.base = read_post_norm_layer(l, kDebertaNames, hidden_size, inner, epsilon, activation);
       if (content_to_position_) {
-        layer.position_key = l.linear(shared ? kNames.key : "attention.self.pos_key_proj", hidden_size, hidden_size);
+        layer.position_key =
+            l.linear(shared ? kDebertaNames.key : "attention.self.pos_key_proj", hidden_size, hidden_size);
       }
       if (position_to_content_) {
         layer.position_query =
-            l.linear(shared ? kNames.query : "attention.self.pos_query_proj", hidden_size, hidden_size);
+            l.linear(shared ? kDebertaNames.query : "attention.self.pos_query_proj", hidden_size, hidden_size);
       }
       layers_.push_back(std::move(layer));
     }
@@ -117,7 +118,7 @@ class DebertaV2 : public Encoder {
       rows.push_back(static_cast<size_t>(
           std::clamp<ptrdiff_t>(bucketed(d, bucket_count_, distance_max_) + span_, 0, 2 * span_ - 1)));
     }
-    for (const Layer& layer : layers_) attend(layer, x, distances, rows, batch.sequences, context);
+    for (const DebertaLayer& layer : layers_) attend(layer, x, distances, rows, batch.sequences, context);
     return x;
   }
 
@@ -146,8 +147,8 @@ class DebertaV2 : public Encoder {
     }
   }
 
-  void attend(const Layer& layer, tensor::Matrix& x, const tensor::Matrix& distances, const std::vector<size_t>& rows,
-              const tensor::Sequences& sequences, tensor::Context& context) const {
+  void attend(const DebertaLayer& layer, tensor::Matrix& x, const tensor::Matrix& distances,
+              const std::vector<size_t>& rows, const tensor::Sequences& sequences, tensor::Context& context) const {
     if (rows.empty()) return;
     const AttentionLayer& own = layer.base.attention;
     const tensor::Matrix qkv = own.qkv(x, context);
@@ -204,7 +205,7 @@ class DebertaV2 : public Encoder {
   tensor::Linear projection_;
   tensor::LayerNorm embedding_norm_, distance_norm_;
   tensor::AttentionOptions options_;
-  std::vector<Layer> layers_;
+  std::vector<DebertaLayer> layers_;
 };
 
 }  // namespace

@@ -6,8 +6,9 @@
 namespace sextant::model {
 namespace {
 
-constexpr PostNormNames kNames = {"attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
-                                  "sa_layer_norm",   "ffn.lin1",        "ffn.lin2",        "output_layer_norm"};
+constexpr PostNormNames kDistilBertNames = {"attention.q_lin",   "attention.k_lin",  "attention.v_lin",
+                                            "attention.out_lin", "sa_layer_norm",    "ffn.lin1",
+                                            "ffn.lin2",          "output_layer_norm"};
 
 constexpr double kEpsilon = 1e-12;  // its config has no key for it
 
@@ -30,7 +31,7 @@ class DistilBert : public Encoder {
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, kEpsilon);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("transformer.layer.{}", i));
-      layers_.push_back(read_post_norm_layer(l, kNames, hidden_size, inner, kEpsilon, activation));
+      layers_.push_back(read_post_norm_layer(l, kDistilBertNames, hidden_size, inner, kEpsilon, activation));
     }
   }
 

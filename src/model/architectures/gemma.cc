@@ -12,7 +12,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct GemmaLayer {
   tensor::RmsNorm attention_norm, after_attention_norm;
   GroupedAttention attention;
   tensor::RmsNorm feed_forward_norm, after_feed_forward_norm;
@@ -60,7 +60,7 @@ class Gemma : public Encoder {
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("layers.{}", i));
       auto norm = [&](const char* name, size_t size) { return l.rms_norm(name, size, epsilon, true); };
-      Layer layer;
+      GemmaLayer layer;
       layer.attention_norm = norm("input_layernorm", hidden_size);
       layer.after_attention_norm = norm("post_attention_layernorm", hidden_size);
       layer.feed_forward_norm = norm("pre_feedforward_layernorm", hidden_size);
@@ -80,7 +80,7 @@ class Gemma : public Encoder {
   tensor::Matrix encode(const TokenBatch& batch, tensor::Context& context) const override {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
     tensor::scale(x, static_cast<float>(std::sqrt(static_cast<double>(hidden_size))), context);
-    for (const Layer& layer : layers_) {
+    for (const GemmaLayer& layer : layers_) {
       tensor::Matrix input = normed(layer.attention_norm, x, context);
       tensor::Matrix attended = layer.attention(input, batch.sequences, layer.slides ? sliding_rotary_ : full_rotary_,
                                                 layer.slides ? sliding_ : full_, context);
@@ -100,7 +100,7 @@ class Gemma : public Encoder {
   tensor::AttentionOptions full_, sliding_;
   tensor::Rotary full_rotary_, sliding_rotary_;
   tensor::RmsNorm final_norm_;
-  std::vector<Layer> layers_;
+  std::vector<GemmaLayer> layers_;
 };
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct GteNewLayer {
   tensor::Linear qkv, attention_output;
   tensor::LayerNorm attention_norm;
   tensor::Linear gated, down;
@@ -88,7 +88,7 @@ class GteNew : public Encoder {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
     if (type_count > 0) add_types(x, types_, batch, context);
     embedding_norm_(x, context);
-    for (const Layer& layer : layers_) {
+    for (const GteNewLayer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(x, context);
       rotary_(qkv, 0, 2 * options_.heads, options_.head_dim, sequences, context);
       x = layer.attention_output(fused_attention(qkv, sequences, options_, context), context, {.residual = &x});
@@ -106,7 +106,7 @@ class GteNew : public Encoder {
   tensor::Activation activation_;
   tensor::AttentionOptions options_;
   tensor::Rotary rotary_;
-  std::vector<Layer> layers_;
+  std::vector<GteNewLayer> layers_;
 };
 
 }  // namespace

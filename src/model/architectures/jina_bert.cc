@@ -10,7 +10,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct JinaBertLayer {
   tensor::Linear query, key, value, attention_output;
   tensor::LayerNorm query_norm, key_norm, attention_norm;
   tensor::Linear gated, down;
@@ -40,7 +40,7 @@ class JinaBert : public Encoder {
     embedding_norm_ = p.layer_norm("embeddings.LayerNorm", hidden_size, epsilon);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
-      Layer layer;
+      JinaBertLayer layer;
       layer.query = l.linear("attention.self.query", hidden_size, hidden_size);
       layer.key = l.linear("attention.self.key", hidden_size, hidden_size);
       layer.value = l.linear("attention.self.value", hidden_size, hidden_size);
@@ -73,7 +73,7 @@ class JinaBert : public Encoder {
     const tensor::RelativeBias bias = tensor::alibi_bias(options_.heads, batch.sequences.longest());
     tensor::AttentionOptions options = options_;
     options.bias = &bias;
-    for (const Layer& layer : layers_) {
+    for (const JinaBertLayer& layer : layers_) {
       tensor::Matrix q = layer.query(x, context);
       tensor::Matrix k = layer.key(x, context);
       tensor::Matrix v = layer.value(x, context);
@@ -104,7 +104,7 @@ class JinaBert : public Encoder {
   tensor::LayerNorm embedding_norm_;
   tensor::Activation activation_;
   tensor::AttentionOptions options_;
-  std::vector<Layer> layers_;
+  std::vector<JinaBertLayer> layers_;
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct LlamaLayer {
   tensor::RmsNorm attention_norm;
   GroupedAttention attention;
   tensor::RmsNorm feed_forward_norm;
@@ -50,7 +50,7 @@ class Llama : public Encoder {
     embeddings = p.table("embed_tokens.weight", {vocabulary_size, hidden_size});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("layers.{}", i));
-      Layer layer;
+      LlamaLayer layer;
       layer.attention_norm = l.rms_norm("input_layernorm", hidden_size, epsilon);
       layer.attention = read_grouped_attention(l, hidden_size, full_, qkv_bias, output_bias);
       if (type == "qwen3") {
@@ -72,7 +72,7 @@ class Llama : public Encoder {
 
   tensor::Matrix encode(const TokenBatch& batch, tensor::Context& context) const override {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
-    for (const Layer& layer : layers_) {
+    for (const LlamaLayer& layer : layers_) {
       tensor::Matrix input = normed(layer.attention_norm, x, context);
       x = layer.attention(input, batch.sequences, rotary_, layer.slides ? sliding_ : full_, context, &x);
       input = normed(layer.feed_forward_norm, x, context);
@@ -87,7 +87,7 @@ class Llama : public Encoder {
   tensor::AttentionOptions full_, sliding_;
   tensor::Rotary rotary_;
   tensor::RmsNorm final_norm_;
-  std::vector<Layer> layers_;
+  std::vector<LlamaLayer> layers_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct ModernBertLayer {
   tensor::LayerNorm attention_norm;  // none in the first layer: the embeddings have just been normalised
   tensor::Linear qkv, attention_output;
   tensor::LayerNorm feed_forward_norm;
@@ -46,7 +46,7 @@ class ModernBert : public Encoder {
     embedding_norm_ = p.layer_norm("embeddings.norm", hidden_size, epsilon, norm_bias);
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("layers.{}", i));
-      Layer layer;
+      ModernBertLayer layer;
       if (i > 0) layer.attention_norm = l.layer_norm("attn_norm", hidden_size, epsilon, norm_bias);
       layer.qkv = l.linear("attn.Wqkv", 3 * hidden_size, hidden_size, attention_bias);
       layer.attention_output = l.linear("attn.Wo", hidden_size, hidden_size, attention_bias);
@@ -63,7 +63,7 @@ class ModernBert : public Encoder {
     const tensor::Sequences& sequences = batch.sequences;
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
     embedding_norm_(x, context);
-    for (const Layer& layer : layers_) {
+    for (const ModernBertLayer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(normed(layer.attention_norm, x, context), context);
       const tensor::Rotary& rotary = layer.global ? global_rotary_ : local_rotary_;
       rotary(qkv, 0, 2 * global_.heads, global_.head_dim, sequences, context);
@@ -82,7 +82,7 @@ class ModernBert : public Encoder {
   tensor::Activation activation_;
   tensor::AttentionOptions global_, local_;
   tensor::Rotary global_rotary_, local_rotary_;
-  std::vector<Layer> layers_;
+  std::vector<ModernBertLayer> layers_;
 };
 
 }  // namespace

@@ -6,8 +6,9 @@
 namespace sextant::model {
 namespace {
 
-constexpr PostNormNames kNames = {"attention.attn.q",    "attention.attn.k",   "attention.attn.v", "attention.attn.o",
-                                  "attention.LayerNorm", "intermediate.dense", "output.dense",     "output.LayerNorm"};
+constexpr PostNormNames kMpnetNames = {"attention.attn.q", "attention.attn.k",    "attention.attn.v",
+                                       "attention.attn.o", "attention.LayerNorm", "intermediate.dense",
+                                       "output.dense",     "output.LayerNorm"};
 
 constexpr TokenId kPadId = 1;
 constexpr size_t kDistanceMax = 128;
@@ -36,7 +37,7 @@ class MpNet : public Encoder {
     distances_ = p.get("encoder.relative_attention_bias.weight", {bucket_count_, heads});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.layer.{}", i));
-      layers_.push_back(read_post_norm_layer(l, kNames, hidden_size, inner, epsilon, activation));
+      layers_.push_back(read_post_norm_layer(l, kMpnetNames, hidden_size, inner, epsilon, activation));
     }
     if (p.has("pooler.dense.weight")) pooler = Pooler{p.linear("pooler.dense", hidden_size, hidden_size)};
   }

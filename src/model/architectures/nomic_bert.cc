@@ -10,7 +10,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct NomicBertLayer {
   tensor::Linear qkv, attention_output;
   tensor::LayerNorm attention_norm;
   tensor::Linear gated, down;  // up and gate as one
@@ -78,7 +78,7 @@ class NomicBert : public Encoder {
     tensor::Matrix x = tensor::gather(embeddings, batch.ids, context);
     if (type_count > 0) add_types(x, types_, batch, context);
     embedding_norm_(x, context);
-    for (const Layer& layer : layers_) {
+    for (const NomicBertLayer& layer : layers_) {
       tensor::Matrix qkv = layer.qkv(x, context);
       turn(qkv, sequences, context);
       x = layer.attention_output(fused_attention(qkv, sequences, options_, context), context, {.residual = &x});
@@ -123,7 +123,7 @@ class NomicBert : public Encoder {
   tensor::LayerNorm embedding_norm_;
   tensor::Activation activation_;
   tensor::AttentionOptions options_;
-  std::vector<Layer> layers_;
+  std::vector<NomicBertLayer> layers_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace sextant::model {
 namespace {
 
-struct Layer {
+struct T5Layer {
   tensor::RmsNorm attention_norm;
   AttentionLayer attention;
   tensor::RmsNorm feed_forward_norm;
@@ -41,7 +41,7 @@ class T5 : public Encoder {
     distances_ = p.get("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", {bucket_count_, heads});
     for (size_t i = 0; i < layer_count; ++i) {
       Parameters l = p.in(fmt::format("encoder.block.{}.layer", i));
-      Layer layer;
+      T5Layer layer;
       layer.attention_norm = l.rms_norm("0.layer_norm", hidden_size, epsilon);
       layer.attention = {l.stacked({{"0.SelfAttention.q", attention_width},
                                     {"0.SelfAttention.k", attention_width},
@@ -64,7 +64,7 @@ class T5 : public Encoder {
         tensor::bucketed_bias(distances_.data, bucket_count_, options_.heads, batch.sequences.longest(), distance_max_);
     tensor::AttentionOptions options = options_;
     options.bias = &bias;
-    for (const Layer& layer : layers_) {
+    for (const T5Layer& layer : layers_) {
       tensor::Matrix input = normed(layer.attention_norm, x, context);
       x = layer.attention(x, input, batch.sequences, options, context);
       input = normed(layer.feed_forward_norm, x, context);
@@ -84,7 +84,7 @@ class T5 : public Encoder {
   tensor::Parameter distances_;
   tensor::RmsNorm final_norm_;
   tensor::AttentionOptions options_;
-  std::vector<Layer> layers_;
+  std::vector<T5Layer> layers_;
 };
 
 }  // namespace
