@@ -21,6 +21,13 @@ endif()
 # clang, fuzz and tsan presets compile file by file, so that a missing include shows.
 option(SEXTANT_MERGE_FILES "Compile tests and cold files several at a time" ON)
 
+# sextant_merge(TARGET): its other files, too, as they are.
+function(sextant_merge target)
+  if(SEXTANT_MERGE_FILES)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
 # sextant_cold(TARGET FILE...): files of this folder whose time nobody waits for - what reads configurations, talks to
 # servers, prints - are compiled together, as one, and without the costly optimisations.
 function(sextant_cold target)

@@ -47,9 +47,7 @@ function(sextant_tests prefix target)
       target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
       # Tests are compiled far more often than they are waited for.
       target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-Og>)
-      if(SEXTANT_MERGE_FILES)
-        set_target_properties(${program} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-      endif()
+      sextant_merge(${program})
       sextant_use_precompiled(${program} sextant_precompiled_tests)
       target_compile_definitions(${program} PRIVATE
         SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SEXTANT_BINARY_DIR="${PROJECT_BINARY_DIR}"

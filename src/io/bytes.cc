@@ -123,6 +123,16 @@ ByteReader::ByteReader(ByteReader&&) noexcept = default;
 ByteReader& ByteReader::operator=(ByteReader&&) noexcept = default;
 ByteReader::~ByteReader() = default;
 
+size_t ByteReader::read_fully(char* out, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    const size_t n = read(out + done, size - done);
+    if (n == 0) break;
+    done += n;
+  }
+  return done;
+}
+
 const std::string& ByteReader::name() const { return impl_->name; }
 
 size_t ByteReader::read(char* out, size_t size) {

@@ -14,6 +14,9 @@
 
 namespace sextant::io {
 
+// What some programs begin UTF-8 with.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 class ByteReader {
  public:
   // Throws not_found, invalid_argument (a folder) or unavailable, naming the path.
@@ -24,6 +27,8 @@ class ByteReader {
 
   // Fills up to size bytes; 0 only at the end. Throws corrupted when a compressed stream is damaged or cut short.
   size_t read(char* out, size_t size);
+  // Fills size bytes, fewer only at the end.
+  size_t read_fully(char* out, size_t size);
 
   // The path, "standard input" for "-": what errors call this stream.
   const std::string& name() const;

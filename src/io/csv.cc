@@ -11,8 +11,7 @@
 namespace sextant::io {
 namespace {
 
-constexpr size_t kBufferBytes = size_t{1} << 17;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr size_t kCsvBufferBytes = size_t{1} << 17;
 constexpr size_t kFieldsMax = size_t{1} << 16;
 constexpr const char* kAfterQuote = "text follows a closing quote; a quote inside a quoted field is written twice";
 
@@ -28,7 +27,7 @@ CsvReader::CsvReader(const std::string& path, const CsvOptions& options) : bytes
   if (options_.delimiter == '"' || options_.delimiter == '\n' || options_.delimiter == '\r') {
     throw Error(ErrorCode::invalid_argument, "a CSV delimiter cannot be a quote or a line end");
   }
-  buffer_.resize(kBufferBytes);
+  buffer_.resize(kCsvBufferBytes);
   if (!read_record()) return;
   field_count_ = fields_.size();
   if (options_.header) {

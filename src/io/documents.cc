@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/utf8.h"
+#include "io/bytes.h"
 #include "io/html.h"
 #include "io/markdown.h"
 #include "sextant/error.h"
@@ -16,21 +17,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kProbeBytes = size_t{1} << 16;
 constexpr size_t kTitleBytesMax = 120;
 
-enum class Format { text, markdown, html, other };
+enum class DocumentFormat { text, markdown, html, other };
 
-Format format_of(std::string_view name) {
+DocumentFormat format_of(std::string_view name) {
   size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) return Format::other;
+  if (dot == std::string_view::npos) return DocumentFormat::other;
   std::string ending(name.substr(dot + 1));
   for (char& c : ending) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  if (ending == "txt" || ending == "text") return Format::text;
-  if (ending == "md" || ending == "markdown") return Format::markdown;
-  if (ending == "html" || ending == "htm") return Format::html;
-  return Format::other;
+  if (ending == "txt" || ending == "text") return DocumentFormat::text;
+  if (ending == "md" || ending == "markdown") return DocumentFormat::markdown;
+  if (ending == "html" || ending == "htm") return DocumentFormat::html;
+  return DocumentFormat::other;
 }
 
 // Empty when BYTES look like text.
@@ -108,10 +108,10 @@ Document make_document(std::string name, std::string_view bytes) {
   std::string text = repair(bytes, document.replaced_count);
   ExtractedText extracted;
   switch (format_of(name)) {
-    case Format::html:
+    case DocumentFormat::html:
       extracted = extract_html(text);
       break;
-    case Format::markdown:
+    case DocumentFormat::markdown:
       extracted = extract_markdown(text);
       break;
     default:
@@ -176,7 +176,7 @@ void DocumentReader::list_folder(const fs::path& folder, const std::string& pref
       skipped_.push_back({shown, "is a link to a folder"});
     } else if (!fs::is_regular_file(entry.status(error))) {
       skipped_.push_back({shown, "is not a regular file"});
-    } else if (format_of(name) == Format::other) {
+    } else if (format_of(name) == DocumentFormat::other) {
       skipped_.push_back({shown, "has none of the endings .txt .text .md .markdown .html .htm"});
     } else {
       files_.push_back({entry.path(), shown});

@@ -10,7 +10,6 @@ namespace sextant::io {
 namespace {
 
 constexpr size_t kStartBytes = size_t{1} << 18;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 

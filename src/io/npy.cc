@@ -16,8 +16,8 @@ namespace sextant::io {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr size_t kHeaderBytes = 128;  // what the writer reserves; a multiple of 64 as numpy aligns
-constexpr size_t kHeaderBytesMax = size_t{1} << 16;
+constexpr size_t kNpyHeaderBytes = 128;  // what the writer reserves; a multiple of 64 as numpy aligns
+constexpr size_t kOwnHeaderBytesMax = size_t{1} << 16;
 constexpr size_t kDimensionsMax = 32;
 
 struct TypeRow {
@@ -176,9 +176,9 @@ NpyHeader parse_npy_header(std::string_view start, const std::string& file) {
   if (start.size() < text_offset) throw corrupted("is cut short inside its header");
   size_t length = byte(8) | byte(9) << 8;
   if (version > 1) length |= byte(10) << 16 | byte(11) << 24;
-  if (length > kHeaderBytesMax || length > start.size() - text_offset) {
+  if (length > kOwnHeaderBytesMax || length > start.size() - text_offset) {
     throw corrupted(fmt::format(".npy header of {} bytes does not fit; the file has {} and the limit is {}", length,
-                                start.size() - text_offset, kHeaderBytesMax));
+                                start.size() - text_offset, kOwnHeaderBytesMax));
   }
   HeaderParser parser(start.substr(text_offset, length), file);
   parser.parse();
@@ -288,7 +288,7 @@ std::string NpyWriter::header() const {
   std::string out(kMagic);
   out += '\x01';
   out += '\0';
-  size_t length = kHeaderBytes - 10;
+  size_t length = kNpyHeaderBytes - 10;
   out += static_cast<char>(length & 0xFF);
   out += static_cast<char>(length >> 8);
   dict.resize(length - 1, ' ');  // 20 digits of rows and of columns fit

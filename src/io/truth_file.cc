@@ -14,7 +14,7 @@
 namespace sextant::io {
 namespace {
 
-constexpr size_t kHeaderBytes = 8;
+constexpr size_t kTruthHeaderBytes = 8;
 constexpr size_t kDecodedBytesMax = size_t{1} << 30;
 constexpr size_t kBlockIds = size_t{1} << 16;
 
@@ -32,9 +32,9 @@ struct Header {
 }
 
 Header parse_header(std::string_view start, const std::string& name) {
-  if (start.size() < kHeaderBytes) {
+  if (start.size() < kTruthHeaderBytes) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: has {} bytes, expected a header of {}: queries and ids of each",
-                                                  name, start.size(), kHeaderBytes));
+                                                  name, start.size(), kTruthHeaderBytes));
   }
   Header header;
   std::memcpy(&header.queries, start.data(), 4);
@@ -43,16 +43,6 @@ Header parse_header(std::string_view start, const std::string& name) {
     throw Error(ErrorCode::corrupted, name + ": its header promises 0 ids a query, expected 1 or more");
   }
   return header;
-}
-
-size_t read_fully(ByteReader& stream, char* out, size_t size) {
-  size_t done = 0;
-  while (done < size) {
-    const size_t n = stream.read(out + done, size - done);
-    if (n == 0) break;
-    done += n;
-  }
-  return done;
 }
 
 // The ids; memory grows with what is really there, not with what the header promises.
@@ -67,7 +57,7 @@ std::vector<uint32_t> decode(ByteReader& stream, const Header& header, const std
     const size_t old = ids.size();
     ids.resize(old + std::min<size_t>(header.ids() - old, kBlockIds));
     const size_t size = (ids.size() - old) * 4;
-    const size_t n = read_fully(stream, reinterpret_cast<char*>(ids.data() + old), size);
+    const size_t n = stream.read_fully(reinterpret_cast<char*>(ids.data() + old), size);
     if (n < size) refuse_size(header, std::to_string(old * 4 + n), name);
   }
   char more = 0;
@@ -83,15 +73,15 @@ TruthFile TruthFile::open(const std::filesystem::path& path) {
   Header header;
   if (truth.name_.ends_with(".zst")) {
     ByteReader stream(truth.name_);
-    std::array<char, kHeaderBytes> start{};
-    const size_t n = read_fully(stream, start.data(), start.size());
+    std::array<char, kTruthHeaderBytes> start{};
+    const size_t n = stream.read_fully(start.data(), start.size());
     header = parse_header({start.data(), n}, truth.name_);
     truth.decoded_ = decode(stream, header, truth.name_);
     truth.ids_ = truth.decoded_;
   } else {
     truth.file_ = base::MappedFile(path);
     header = parse_header(truth.file_.text(), truth.name_);
-    const std::span<const std::byte> ids = truth.file_.bytes().subspan(kHeaderBytes);
+    const std::span<const std::byte> ids = truth.file_.bytes().subspan(kTruthHeaderBytes);
     if (!header.promises(ids.size())) refuse_size(header, std::to_string(ids.size()), truth.name_);
     // The map begins on a page, so what follows eight bytes is aligned.
     truth.ids_ = {reinterpret_cast<const uint32_t*>(ids.data()), ids.size() / 4};

@@ -161,22 +161,11 @@ void finish_mapped(Layout& layout, std::string_view all, const std::string& name
   refuse_last_row(layout, layout.rows, all.size() % layout.row_bytes(), name);
 }
 
-// Less than size only at the end.
-size_t read_fully(ByteReader& stream, char* out, size_t size) {
-  size_t done = 0;
-  while (done < size) {
-    const size_t n = stream.read(out + done, size - done);
-    if (n == 0) break;
-    done += n;
-  }
-  return done;
-}
-
 // The layout of a compressed file, after a look at all of it. What is decoded is bounded by what the header promises.
 Layout survey_stream(const Format& format, const std::string& path) {
   ByteReader stream(path);
   std::string start(start_bytes_max(format.container), '\0');
-  start.resize(read_fully(stream, start.data(), start.size()));
+  start.resize(stream.read_fully(start.data(), start.size()));
   Layout layout = parse_start(format, start, path);
   if (layout.row_prefix_bytes == 0) {
     const uint64_t promised = promised_bytes(layout);
@@ -201,7 +190,7 @@ Layout survey_stream(const Format& format, const std::string& path) {
       row[have++] = rest.front();
       rest.remove_prefix(1);
     }
-    have += read_fully(stream, row.data() + have, row.size() - have);
+    have += stream.read_fully(row.data() + have, row.size() - have);
     if (have == 0) return layout;
     if (have >= kVecsPrefixBytes && u32_at(row, 0) != layout.dim) {
       refuse_dim(layout, u32_at(row, 0), layout.rows, path);
@@ -303,7 +292,7 @@ void VectorFile::read_stream(size_t first, size_t count, std::span<float> out) {
   std::optional<ByteReader> stream = std::move(stream_);
   stream_.reset();
   auto next = [&](size_t size) {
-    if (read_fully(*stream, reinterpret_cast<char*>(block.data()), size) != size) {
+    if (stream->read_fully(reinterpret_cast<char*>(block.data()), size) != size) {
       corrupted(name_, "has become shorter since it was opened");
     }
   };
