@@ -86,8 +86,8 @@ TEST(MultiIndex, agrees_with_a_slow_search_in_double) {
 }
 
 TEST(MultiIndex, reaches_the_recall_that_was_asked_for_and_looks_at_little) {
-  const MultiRows rows = worded(3000, 48, 1, 5, 20);
-  const MultiRows queries = worded(60, 48, 2, 8, 24);
+  const MultiRows rows = worded(1500, 48, 1, 5, 20);
+  const MultiRows queries = worded(40, 48, 2, 8, 24);
   const auto index = index_of(rows);
   index->calibrate();
   double before = 0;
@@ -105,7 +105,7 @@ TEST(MultiIndex, reaches_the_recall_that_was_asked_for_and_looks_at_little) {
   EXPECT_EQ(result.plan, SearchPlan::graph);
   EXPECT_FALSE(result.exact);
   EXPECT_GT(result.candidates, 0u);
-  EXPECT_LT(result.rescored, 1000u) << "of 3,000";
+  EXPECT_LT(result.rescored, 700u) << "of 1,500";
   EXPECT_NEAR(result.expected_recall, 0.7, 0.1);
 }
 
