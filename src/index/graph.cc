@@ -23,10 +23,6 @@ constexpr size_t kRefineBreadth = 48;
 // Nodes near a removed one that may link to it: what a walk of this breadth meets.
 constexpr size_t kRepairBreadth = 64;
 
-bool nearer(const Candidate& a, const Candidate& b) {
-  return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
-}
-
 }  // namespace
 
 // Tells how many rows of two passes are linked.
@@ -210,7 +206,7 @@ void Graph::sort_by_distance(const Scorer& scorer, std::span<const uint32_t> oth
   scorer.distances(others.data(), others.size(), worker.distances.data());
   worker.kept.clear();
   for (size_t i = 0; i < others.size(); ++i) worker.kept.push_back({worker.distances[i], others[i]});
-  std::sort(worker.kept.begin(), worker.kept.end(), nearer);
+  std::sort(worker.kept.begin(), worker.kept.end(), is_nearer);
 }
 
 void Graph::link_back_all(std::span<const uint32_t> rows, base::ThreadPool& pool,
@@ -348,7 +344,7 @@ void Graph::insert_batch(std::span<const uint32_t> rows, size_t level_min, Gone 
   std::sort(back.begin(), back.end(), [](const Back& a, const Back& b) {
     if (a.layer != b.layer) return a.layer < b.layer;
     if (a.target != b.target) return a.target < b.target;
-    return nearer(a.source, b.source);
+    return is_nearer(a.source, b.source);
   });
   std::vector<size_t> groups;
   for (size_t i = 0; i < back.size(); ++i) {
@@ -450,7 +446,7 @@ void Graph::link_back(size_t number, uint32_t target, Candidate source, Worker& 
   std::vector<Candidate>& candidates = worker.kept;
   candidates.assign(1, source);
   for (size_t i = 0; i < count; ++i) candidates.push_back({distances[i], links[i]});
-  std::sort(candidates.begin(), candidates.end(), nearer);
+  std::sort(candidates.begin(), candidates.end(), is_nearer);
   keep_diverse(layer, candidates, degree, worker);
   for (size_t i = 0; i < candidates.size(); ++i) links[i] = candidates[i].node;
   layer.set_links(target, {links, candidates.size()});
@@ -534,7 +530,7 @@ void Graph::remove_node(size_t number, uint32_t node, Gone gone, Worker& worker)
   for (uint32_t neighbour : neighbours) {
     worker.found.push_back({worker.scorer.distance(layer.row(neighbour)), neighbour});
   }
-  std::sort(worker.found.begin(), worker.found.end(), nearer);
+  std::sort(worker.found.begin(), worker.found.end(), is_nearer);
   const std::vector<Candidate> by_distance = worker.found;
   if (!worker.found.empty()) {
     walk(layer, worker.scorer, kRepairBreadth, layer.size(), gone, worker.memory, worker.found, worker.compared);
@@ -560,7 +556,7 @@ void Graph::remove_node(size_t number, uint32_t node, Gone gone, Worker& worker)
     worker.other.distances(rows.data(), rows.size(), distances.data());
     std::vector<Candidate> candidates;
     for (size_t i = 0; i < others.size(); ++i) candidates.push_back({distances[i], others[i]});
-    std::sort(candidates.begin(), candidates.end(), nearer);
+    std::sort(candidates.begin(), candidates.end(), is_nearer);
     keep_diverse(layer, candidates, layer.degree(), worker);
     std::vector<uint32_t> kept;
     for (const Candidate& candidate : candidates) kept.push_back(candidate.node);
@@ -573,7 +569,7 @@ void Graph::remove_node(size_t number, uint32_t node, Gone gone, Worker& worker)
     for (const Candidate& other : by_distance) {
       if (other.node == candidate.node) continue;
       const float distance = worker.scorer.distance(layer.row(other.node));
-      if (best.node == kNoNode || nearer({distance, other.node}, best)) best = {distance, other.node};
+      if (best.node == kNoNode || is_nearer({distance, other.node}, best)) best = {distance, other.node};
     }
     if (best.node == kNoNode) continue;
     link_back(number, best.node, {best.distance, candidate.node}, worker);

@@ -147,9 +147,7 @@ IndexSearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, 
     if (rows.size() == kScanRows) compare();
   });
   compare();
-  std::sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
-    return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
-  });
+  std::sort(found.begin(), found.end(), is_nearer);
   rerank(query.data(), k, *reader, result);
   return result;
 }

@@ -23,10 +23,6 @@ constexpr double kOfRoot = 3;
 // are taken, so that each cluster has one before any has many.
 constexpr double kPower = 40;
 
-bool nearer(const Candidate& a, const Candidate& b) {
-  return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
-}
-
 }  // namespace
 
 Landmarks::Landmarks(std::vector<uint32_t> rows, const Vectors& vectors)
@@ -55,13 +51,13 @@ void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>&
     if (count == kNearest && !(distances[i] < best[kNearest - 1].distance)) continue;
     const Candidate candidate{distances[i], rows_[i]};
     if (gone.contains(candidate.node)) continue;
-    Candidate* at = std::upper_bound(best, best + count, candidate, nearer);
+    Candidate* at = std::upper_bound(best, best + count, candidate, is_nearer);
     std::copy_backward(at, best + count, best + count + 1);
     *at = candidate;
     count = std::min(count + 1, kNearest);
   }
   found.insert(found.end(), best, best + count);
-  std::sort(found.begin(), found.end(), nearer);
+  std::sort(found.begin(), found.end(), is_nearer);
   const auto same = [](const Candidate& a, const Candidate& b) { return a.node == b.node; };
   found.erase(std::unique(found.begin(), found.end(), same), found.end());
 }

@@ -20,6 +20,11 @@ struct Candidate {
   uint32_t node;
 };
 
+// Of equal distances, the smaller number: so that the same is chosen on any number of threads.
+inline bool is_nearer(const Candidate& a, const Candidate& b) {
+  return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
+}
+
 // Bits that say which rows are gone; nullptr where none is. And one row that is to be looked past.
 struct Gone {
   const uint64_t* words = nullptr;
