@@ -128,9 +128,9 @@ class Index {
   virtual ~Index() = default;
 
   // vectors [ids.size(), dim], row-major. An id that is there already gets the new vector. Nothing is added where a
-  // vector has a component that is NaN, infinite or beyond the element type (whole numbers alone for int8 and uint8;
-  // invalid_argument, naming the vector's number), or room is missing (exhausted). threads: 0 for as many as the
-  // machine has.
+  // vector has a component that is NaN, infinite or beyond the element type (whole numbers alone for int8 and uint8),
+  // or a squared length above 1e37, beyond which float32 cannot tell distances (invalid_argument, naming the vector's
+  // number), or room is missing (exhausted). threads: 0 for as many as the machine has.
   virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads = 0) = 0;
   // Returns whether it was there. The vectors around it are linked anew at once, and its room is used again.
   virtual bool remove(uint64_t id) = 0;

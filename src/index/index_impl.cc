@@ -73,6 +73,16 @@ void IndexImpl::check_vectors(std::span<const float> vectors, size_t first_numbe
   }
 }
 
+void IndexImpl::check_lengths(std::span<const float> vectors, size_t first_number) const {
+  for (size_t first = 0; first < vectors.size(); first += options_.dim) {
+    const float squared = simd::kernels().dot_f32(vectors.data() + first, vectors.data() + first, options_.dim);
+    if (squared <= kSquaredLengthMax) continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("vector {}: its squared length is {}, expected at most {}",
+                            first_number + first / options_.dim, squared, kSquaredLengthMax));
+  }
+}
+
 // Nothing is cut off or turned into something else in silence.
 void IndexImpl::check_range(std::span<const float> vectors) const {
   float low = 0, high = 0;
@@ -195,6 +205,7 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
 void IndexImpl::check_new(std::span<const float> vectors) const {
   check_vectors(vectors, 0);
   check_range(vectors);
+  check_lengths(vectors, 0);
 }
 
 void IndexImpl::check_room(size_t wanted) {
@@ -286,6 +297,7 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
   for (size_t row = 0; row < count; ++row) {
     rows_.read(row, values.data());
     check_vectors(values, row);
+    check_lengths(values, row);
     if (give_up && row % kGiveUpRows == 0) give_up();
   }
   std::vector<uint32_t> rows(count);

@@ -43,6 +43,11 @@ void IndexImpl::check_query(std::span<const float> query, const IndexSearchOptio
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("component {} of the query is {}, expected a finite number", bad, query[bad]));
   }
+  const float squared = simd::kernels().dot_f32(query.data(), query.data(), query.size());
+  if (!(squared <= kSquaredLengthMax)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the query's squared length is {}, expected at most {}", squared, kSquaredLengthMax));
+  }
   if (!(options.target_recall > 0 && options.target_recall <= 1)) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("target_recall is {}, expected above 0 and at most 1", options.target_recall));

@@ -338,6 +338,27 @@ TEST(GraphIndex, answers_while_another_thread_changes_it) {
   for (const IndexHit& hit : index->search(std::span(rows).first(dim), {.k = 20}).hits) EXPECT_GE(hit.id, size);
 }
 
+TEST(GraphIndex, refuses_vectors_too_long_to_be_compared) {
+  for (Metric metric : {Metric::cosine, Metric::dot, Metric::l2}) {
+    const auto index = Index::create({.dim = 4, .metric = metric});
+    std::vector<float> rows(8, 1.0f);
+    rows[5] = 1e20f;
+    EXPECT_THAT(error_of([&] { index->add(numbers(2), rows); }),
+                HasSubstr("invalid_argument: vector 1: its squared length is inf, expected at most 1e+37"));
+    EXPECT_EQ(index->size(), 0u);
+    EXPECT_THAT(error_of([&] { index->search(std::span(rows).subspan(4)); }),
+                HasSubstr("invalid_argument: the query's squared length is inf, expected at most 1e+37"));
+  }
+}
+
+TEST(GraphIndex, is_calibrated_when_one_vector_is_left) {
+  const auto index = Index::create({.dim = 8});
+  index->add(numbers(1500), clustered(1500, 8, 1));
+  for (uint64_t id = 1; id < 1500; ++id) index->remove(id);
+  index->calibrate();
+  EXPECT_EQ(index->search(std::vector<float>(8, 1.0f)).hits.size(), 1u);
+}
+
 TEST(IndexOptions, name_what_is_wrong) {
   EXPECT_THAT(error_of([] { Index::create({.dim = 0}); }), HasSubstr("dim is 0, expected 1 to 65536"));
   EXPECT_THAT(error_of([] { Index::create({.dim = 4, .degree = 1000}); }), HasSubstr("degree is 1000"));

@@ -8,7 +8,9 @@
 #include "base/random.h"
 #include "index/max_sim.h"
 #include "index/multi_index_impl.h"
+#include "index/rows.h"
 #include "sextant/error.h"
+#include "simd/kernels.h"
 #include "simd/top_k.h"
 
 namespace sextant::index {
@@ -43,6 +45,12 @@ void MultiIndexImpl::check_query(std::span<const float> queries, const MultiSear
   if (bad < queries.size()) {
     refuse(fmt::format("vector {} of the query: component {} is {}, expected a finite number", bad / dim, bad % dim,
                        queries[bad]));
+  }
+  for (size_t first = 0; first < queries.size(); first += dim) {
+    const float squared = simd::kernels().dot_f32(queries.data() + first, queries.data() + first, dim);
+    if (squared <= kSquaredLengthMax) continue;
+    refuse(fmt::format("vector {} of the query: its squared length is {}, expected at most {}", first / dim, squared,
+                       kSquaredLengthMax));
   }
   if (!(options.target_recall > 0 && options.target_recall <= 1)) {
     refuse(fmt::format("target_recall is {}, expected above 0 and at most 1", options.target_recall));

@@ -54,4 +54,7 @@ void widen(ElementType type, const void* elements, size_t count, float* out);
 // The first element that is NaN or infinite; COUNT where there is none.
 size_t first_not_finite(const float* values, size_t count);
 
+// Squared lengths up to which float32 can tell how far two vectors are.
+inline constexpr float kSquaredLengthMax = 1e37f;
+
 }  // namespace sextant::index

@@ -11,9 +11,14 @@ namespace sextant::index {
 class Smallest {
  public:
   explicit Smallest(size_t k) : k_(k) {}
-  // The largest of them; infinite as long as there are fewer than k.
-  float last() const { return heap_.size() == k_ ? heap_.front() : std::numeric_limits<float>::infinity(); }
+  // The largest of them; infinite as long as there are fewer than k, and less than any number where k is 0.
+  float last() const {
+    constexpr float kInfinite = std::numeric_limits<float>::infinity();
+    if (k_ == 0) return -kInfinite;
+    return heap_.size() == k_ ? heap_.front() : kInfinite;
+  }
   void add(float number) {
+    if (k_ == 0) return;
     if (heap_.size() < k_) {
       heap_.push_back(number);
       std::push_heap(heap_.begin(), heap_.end());
