@@ -313,8 +313,21 @@ int main(int argc, char** argv) {
   app.add_option("--shared", settings.data.shared_folder, "where mnist and the sentences are")->capture_default_str();
   app.add_option("--json", settings.json_file, "write the results there, too");
   app.add_option("--chart", settings.chart_file, "draw the task single as an SVG");
+  bool tiny = false;
+  app.add_flag("--tiny", tiny, "all tasks on little data, to see that they run; keeps nothing");
   CLI11_PARSE(app, argc, argv);
   try {
+    std::optional<sextant::base::TemporaryFolder> folder;
+    if (tiny) {
+      folder.emplace();
+      settings.data.work_folder = folder->path();
+      settings.data.kind = "clustered";
+      settings.data.rows = 5000;
+      settings.data.query_count = 50;
+      settings.rounds = 1;
+      settings.tasks = {"single", "threads", "batch", "filtered", "correlated", "churn"};
+      settings.chart_file = folder->path() / "chart.svg";
+    }
     Bench(settings).run();
   } catch (const Error& error) {
     fmt::print(stderr, "bench_ann: {}\n", error.what());

@@ -12,17 +12,17 @@ namespace {
 constexpr size_t kBatchDim = 40;
 
 TEST(SearchBatch, compares_all_with_all_and_finds_exactly_what_single_searches_find) {
-  const std::vector<float> rows = clustered(5000, kBatchDim, 1), queries = clustered(80, kBatchDim, 2);
+  const std::vector<float> rows = clustered(2500, kBatchDim, 1), queries = clustered(50, kBatchDim, 2);
   for (Metric metric : {Metric::cosine, Metric::dot, Metric::l2, Metric::l1}) {
     for (IndexKind kind : {IndexKind::flat, IndexKind::graph}) {
       const auto index = Index::create({.dim = kBatchDim, .metric = metric, .kind = kind});
-      index->add(numbers(5000), rows);
-      for (uint64_t id = 0; id < 5000; id += 7) index->remove(id);
+      index->add(numbers(2500), rows);
+      for (uint64_t id = 0; id < 2500; id += 7) index->remove(id);
       for (size_t k : {size_t{1}, size_t{10}, size_t{100}}) {
         const IndexSearchOptions options{.k = k, .exact = true};
         const auto together = index->search_batch(queries, options, 2);
-        ASSERT_EQ(together.size(), 80u);
-        for (size_t q = 0; q < 80; ++q) {
+        ASSERT_EQ(together.size(), 50u);
+        for (size_t q = 0; q < 50; ++q) {
           const auto alone = index->search(std::span(queries).subspan(q * kBatchDim, kBatchDim), options);
           ASSERT_EQ(together[q].hits, alone.hits) << name(metric) << " k " << k << " query " << q;
           EXPECT_EQ(together[q].plan, metric == Metric::l1 ? SearchPlan::scan : SearchPlan::product_scan);

@@ -38,24 +38,24 @@ inline std::vector<float> clustered(size_t count, size_t dim, uint64_t seed, siz
 
 // What Metric says, in double.
 inline double slow_score(Metric metric, std::span<const float> a, std::span<const float> b) {
-  double dot = 0, aa = 0, bb = 0, l2 = 0, l1 = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double x = a[i], y = b[i];
-    dot += x * y;
-    aa += x * x;
-    bb += y * y;
-    l2 += (x - y) * (x - y);
-    l1 += std::abs(x - y);
-  }
+  const float *x = a.data(), *y = b.data();
+  const auto sum = [count = a.size()](auto term) {
+    double total = 0;
+    for (size_t i = 0; i < count; ++i) total += term(i);
+    return total;
+  };
   switch (metric) {
-    case Metric::cosine:
-      return aa == 0 || bb == 0 ? 0 : dot / std::sqrt(aa * bb);
+    case Metric::cosine: {
+      const double aa = sum([&](size_t i) { return double{x[i]} * x[i]; });
+      const double bb = sum([&](size_t i) { return double{y[i]} * y[i]; });
+      return aa == 0 || bb == 0 ? 0 : sum([&](size_t i) { return double{x[i]} * y[i]; }) / std::sqrt(aa * bb);
+    }
     case Metric::dot:
-      return dot;
+      return sum([&](size_t i) { return double{x[i]} * y[i]; });
     case Metric::l2:
-      return std::sqrt(l2);
+      return std::sqrt(sum([&](size_t i) { return (double{x[i]} - y[i]) * (double{x[i]} - y[i]); }));
     case Metric::l1:
-      return l1;
+      return sum([&](size_t i) { return std::abs(double{x[i]} - y[i]); });
   }
   return 0;
 }
@@ -70,9 +70,10 @@ inline std::vector<uint64_t> slow_search(Metric metric, std::span<const float> r
     const double score = slow_score(metric, rows.subspan(i * dim, dim), query);
     all.emplace_back(higher_is_nearer(metric) ? -score : score, i);
   }
-  std::sort(all.begin(), all.end());
+  const size_t wanted = std::min(k, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(wanted), all.end());
   std::vector<uint64_t> ids;
-  for (size_t i = 0; i < std::min(k, all.size()); ++i) ids.push_back(all[i].second);
+  for (size_t i = 0; i < wanted; ++i) ids.push_back(all[i].second);
   return ids;
 }
 
