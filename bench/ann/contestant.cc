@@ -49,8 +49,9 @@ struct PeerRow {
   bool can_delete;
 };
 
-constexpr std::array<PeerRow, 8> kPeers = {{
+constexpr std::array<PeerRow, 9> kPeers = {{
     {"library", "bench_ann_sextant", "graph", Ability::single, true},
+    {"library-sq1", "bench_ann_sextant", "graph_sq1", Ability::single, true},
     {"library-sq8", "bench_ann_sextant", "graph_sq8", Ability::single, true},
     {"library-floats", "bench_ann_sextant", "graph_floats", Ability::single, true},
     {"hnswlib", "bench_ann_hnswlib", "", Ability::single, true},

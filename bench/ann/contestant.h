@@ -47,7 +47,7 @@ class Contestant {
 };
 
 // hnswlib, faiss-hnsw, faiss-hnsw-sq8, faiss-flat, blas, and this project's index as a library: library, library-sq8,
-// library-floats: programs in PROGRAMS. Throws not_found where the program was
+// library-sq1, library-floats: programs in PROGRAMS. Throws not_found where the program was
 // not built, invalid_argument for another name.
 std::unique_ptr<Contestant> make_peer(const std::string& name, const std::filesystem::path& programs);
 

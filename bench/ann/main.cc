@@ -294,10 +294,10 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::IsMember({"single", "threads", "batch", "filtered", "correlated", "churn"}))
       ->capture_default_str();
-  app.add_option(
-         "--peers", settings.peers,
-         "hnswlib, faiss-hnsw, faiss-hnsw-sq8, faiss-flat, blas, or none; library, library-sq8, library-floats:\n"
-         "Sextant's index in memory")
+  app.add_option("--peers", settings.peers,
+                 "hnswlib, faiss-hnsw, faiss-hnsw-sq8, faiss-flat, blas, or none; library, library-sq1, library-sq8, "
+                 "library-floats:\n"
+                 "Sextant's index in memory")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--sextant", settings.sextants, "NAME=ARGUMENTS: a contestant built with these arguments, too")

@@ -1,8 +1,8 @@
 // peer_sextant: this project's index as a library, in the peers' manner: an index in memory that still grows, which the
 // commands do not show. Compiled as the library is, for any machine.
 //
-// "build" takes "kind": graph (the default codes), graph_sq8, graph_floats or flat. A setting of "search" is the
-// breadth.
+// "build" takes "kind": graph (the default codes), graph_sq1, graph_sq8, graph_floats or flat. A setting of "search" is
+// the breadth.
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -35,6 +35,7 @@ class Peer {
     sextant::IndexOptions options{.dim = base_.dim,
                                   .metric = sextant::parse_metric(question.at("metric").get<std::string>())};
     if (kind == "flat") options.kind = sextant::IndexKind::flat;
+    if (kind == "graph_sq1") options.codes = sextant::CodeKind::sq1;
     if (kind == "graph_sq8") options.codes = sextant::CodeKind::sq8;
     if (kind == "graph_floats") options.codes = sextant::CodeKind::none;
     std::vector<uint64_t> ids(base_.rows);

@@ -7,7 +7,7 @@
 //   index->save("documents.idx");
 //   auto again = sextant::Index::open("documents.idx");        // mapped; takes milliseconds
 //
-// A graph index walks from vector to vector over codes of 4 or 8 bits a component and compares the last candidates
+// A graph index walks from vector to vector over codes of 1, 4 or 8 bits a component and compares the last candidates
 // with the vectors as they were given; a flat index compares them all. Scores are Metric's: cosine and dot products
 // are higher for nearer vectors, distances lower and not squared.
 // Threads: search() may be called from many threads, also while one of them adds and removes: add, remove and save wait
@@ -42,6 +42,7 @@ enum class CodeKind : uint32_t {
   none,       // the vectors themselves
   sq4,        // 4 bits a component after a random rotation
   sq8,        // 8 bits likewise
+  sq1,        // 1 bit likewise: the least memory; more candidates must be compared with the vectors themselves
 };
 
 struct IndexOptions {

@@ -131,6 +131,7 @@ static_assert(static_cast<uint32_t>(sextant::ElementType::bfloat16) == SEXTANT_B
 static_assert(static_cast<uint32_t>(sextant::IndexKind::flat) == SEXTANT_FLAT_INDEX);
 static_assert(static_cast<uint32_t>(sextant::CodeKind::sq8) == SEXTANT_CODES_SQ8);
 static_assert(static_cast<uint32_t>(sextant::CodeKind::none) == SEXTANT_CODES_NONE);
+static_assert(static_cast<uint32_t>(sextant::CodeKind::sq1) == SEXTANT_CODES_SQ1);
 static_assert(static_cast<uint32_t>(sextant::SearchPlan::product_scan) == SEXTANT_PLAN_PRODUCT_SCAN);
 static_assert(static_cast<uint32_t>(sextant::SearchPlan::filtered_graph) == SEXTANT_PLAN_FILTERED_GRAPH);
 static_assert(static_cast<uint32_t>(sextant::SearchPlan::code_scan) == SEXTANT_PLAN_CODE_SCAN);
@@ -190,7 +191,7 @@ sextant_status sextant_index_create(const sextant_index_options* options, sextan
                                          .metric = checked(options->metric, sextant::Metric::l1, "metric"),
                                          .type = checked(options->type, sextant::ElementType::uint8, "type"),
                                          .kind = checked(options->kind, sextant::IndexKind::flat, "kind"),
-                                         .codes = checked(options->codes, sextant::CodeKind::sq8, "codes"),
+                                         .codes = checked(options->codes, sextant::CodeKind::sq1, "codes"),
                                          .degree = options->degree,
                                          .build_breadth = options->build_breadth,
                                          .capacity = options->capacity,

@@ -16,8 +16,22 @@ constexpr float kLargest8 = 127;
 // sq4: components of a block, low halves of its bytes first.
 constexpr size_t kBlock = 64;
 constexpr size_t kBlockBytes = 32;
+// sq1: planes of a query, and what follows the signs: how many are positive, as a uint32.
+constexpr size_t kPlanes = 4;
+constexpr size_t kOnesBytes = sizeof(uint32_t);
 
 }  // namespace
+
+size_t Codes::row_bytes(CodeKind kind, size_t dim) {
+  switch (kind) {
+    case CodeKind::sq1:
+      return dim / 8 + kOnesBytes;
+    case CodeKind::sq4:
+      return dim / 2;
+    default:
+      return dim;
+  }
+}
 
 Codes::Codes(CodeKind kind, size_t dim, size_t capacity)
     : owned_codes_(capacity * row_bytes(kind, dim)),
@@ -66,6 +80,15 @@ float Codes::encode(size_t row, const float* values, float length) {
     }
     with_code = with;
     squared_code = coded;
+  } else if (kind_ == CodeKind::sq1) {
+    k.f32_to_bits(values, dim_, reinterpret_cast<uint8_t*>(code));
+    uint32_t ones = 0;
+    for (size_t i = 0; i < dim_; ++i) {
+      with_code += std::abs(values[i]);
+      ones += values[i] > 0 ? 1 : 0;
+    }
+    std::memcpy(code + dim_ / 8, &ones, sizeof(ones));
+    squared_code = static_cast<double>(dim_);
   } else {
     auto* levels = reinterpret_cast<int8_t*>(code);
     const float largest = k.max_abs_f32(values, dim_);
@@ -82,7 +105,35 @@ float Codes::encode(size_t row, const float* values, float length) {
   return static_cast<float>(std::max(0.0, 1 / cosine_squared - 1));
 }
 
+void Codes::make_planes(const float* values, CodedQuery& query) const {
+  constexpr int kHighest = (1 << kPlanes) - 1;
+  const size_t bytes = dim_ / 8;
+  query.values.assign(kPlanes * bytes, 0);
+  const float largest = simd::kernels().max_abs_f32(values, dim_);
+  query.scale = 2 * largest / kHighest;
+  query.low = -0.5f * kHighest;
+  const float per_step = largest > 0 ? 1 / query.scale : 0;
+  size_t sum = 0;
+  for (size_t i = 0; i < dim_; ++i) {
+    const auto level = static_cast<unsigned>(
+        std::clamp(values[i] * per_step + 0.5f * kHighest + 0.5f, 0.0f, static_cast<float>(kHighest)));
+    sum += level;
+    for (size_t p = 0; p < kPlanes; ++p) {
+      auto& byte = query.values[p * bytes + i / 8];
+      byte = static_cast<int8_t>(byte | static_cast<int>(level >> p & 1) << (7 - i % 8));
+    }
+  }
+  query.middle = query.low * static_cast<float>(dim_) + static_cast<float>(sum);
+}
+
+uint32_t Codes::ones(size_t row) const {
+  uint32_t ones;
+  std::memcpy(&ones, codes_ + row * row_bytes_ + dim_ / 8, sizeof(ones));
+  return ones;
+}
+
 void Codes::make_query(const float* values, CodedQuery& query) const {
+  if (kind_ == CodeKind::sq1) return make_planes(values, query);
   const simd::Kernels& k = simd::kernels();
   query.values.resize(dim_);
   const float largest = k.max_abs_f32(values, dim_);
@@ -119,9 +170,21 @@ void Codes::make_query(size_t row, CodedQuery& query) const {
 void Codes::products(const CodedQuery& query, const uint32_t* ids, size_t count, float* products) const {
   constexpr size_t kGroup = 64;
   int32_t sums[kGroup];
+  uint32_t plane_sums[kGroup];
   const simd::Kernels& k = simd::kernels();
   for (size_t begin = 0; begin < count; begin += kGroup) {
     const size_t n = std::min(kGroup, count - begin);
+    if (kind_ == CodeKind::sq1) {
+      k.dot_u1_ids(reinterpret_cast<const uint8_t*>(query.values.data()), reinterpret_cast<const uint8_t*>(codes_),
+                   row_bytes_, dim_ / 8, ids + begin, n, plane_sums);
+      for (size_t i = 0; i < n; ++i) {
+        const uint32_t row = ids[begin + i];
+        // Signs are 2 c - 1 of bits c, and the query's components low + level.
+        const float with_ones = query.low * static_cast<float>(ones(row)) + static_cast<float>(plane_sums[i]);
+        products[begin + i] = factors_[row].scale * query.scale * (2 * with_ones - query.middle);
+      }
+      continue;
+    }
     if (kind_ == CodeKind::sq4) {
       k.dot_u4_ids(query.values.data(), reinterpret_cast<const uint8_t*>(codes_), row_bytes_, dim_, ids + begin, n,
                    sums);

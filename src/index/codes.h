@@ -3,9 +3,10 @@
 //   sq4  16 levels of 0.3352 deviations, the best even spacing for what a random rotation makes of components (Max
 //        1960), 64 components in 32 bytes
 //   sq8  255 levels up to the row's largest component
+//   sq1  the component's sign
 // A row x is coded as its levels c and one number s, so that <q, x> is about s * <q, c - middle>; s also takes out the
 // part by which coding shortens x, which makes the estimate unbiased (as in RaBitQ, Gao & Long 2024,
-// arXiv:2405.12497). Queries become int8.
+// arXiv:2405.12497). Queries become int8; for sq1, 16 even levels, as there.
 // Threads: one thread adds, or several add different rows; others may use the rows that they were told of.
 #pragma once
 
@@ -21,9 +22,10 @@ namespace sextant::index {
 
 // A query in the form that codes are multiplied with.
 struct CodedQuery {
-  std::vector<int8_t> values;  // [padded dim]
+  std::vector<int8_t> values;  // [padded dim]; sq1: four planes of bits
   float scale = 0;             // of values
   float middle = 0;            // what the codes' middle contributes to every product
+  float low = 0;               // sq1: what the lowest level stands for, in scales
 };
 
 // What stands beside a row's code.
@@ -48,7 +50,7 @@ struct Prefetch {
 class Codes {
  public:
   Codes() = default;
-  // kind is sq4 or sq8; dim a multiple of 64.
+  // kind is not none; dim a multiple of 64.
   Codes(CodeKind kind, size_t dim, size_t capacity);
   // Copies of rows of OTHERS, which number from 0 on.
   Codes(const Codes& others, std::span<const uint32_t> rows);
@@ -57,14 +59,14 @@ class Codes {
 
   CodeKind kind() const { return kind_; }
   size_t row_bytes() const { return row_bytes_; }
-  static size_t row_bytes(CodeKind kind, size_t dim) { return kind == CodeKind::sq4 ? dim / 2 : dim; }
+  static size_t row_bytes(CodeKind kind, size_t dim);
 
   // values [dim], rotated, of that squared length. Returns the squared length of what the code leaves out, relative to
   // that of the row.
   float encode(size_t row, const float* values, float length);
 
   void make_query(const float* values, CodedQuery& query) const;
-  // A row in the place of a query.
+  // A row in the place of a query. REQUIRES: kind() is not sq1: of two codes of signs nothing unbiased is known.
   void make_query(size_t row, CodedQuery& query) const;
 
   // Estimated products of the query with rows ids[0..count).
@@ -76,6 +78,8 @@ class Codes {
   std::span<const CodeFactors> factors(size_t count) const { return {factors_, count}; }
 
  private:
+  void make_planes(const float* values, CodedQuery& query) const;
+  uint32_t ones(size_t row) const;
   base::GrowingArray<std::byte> owned_codes_;
   base::GrowingArray<CodeFactors> owned_factors_;
   const std::byte* codes_ = nullptr;

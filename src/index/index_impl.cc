@@ -39,7 +39,7 @@ IndexOptions checked(IndexOptions options) {
   }
   if (options.metric == Metric::l1 && options.codes != CodeKind::none) {
     throw Error(ErrorCode::invalid_argument,
-                "codes are sq4 or sq8, expected none for metric l1: products of codes tell nothing about it");
+                "codes are sq1, sq4 or sq8, expected none for metric l1: products of codes tell nothing about it");
   }
   if (options.kind == IndexKind::flat) options.codes = CodeKind::none;
   return options;
@@ -54,7 +54,7 @@ IndexImpl::IndexImpl(const IndexOptions& options)
       owned_gone_((options_.capacity + 63) / 64),
       ids_(owned_ids_.data()),
       gone_(owned_gone_.data()) {
-  vectors_.rows = &rows_;
+  vectors_.rows = linking_.rows = &rows_;
 }
 
 Gone IndexImpl::gone() const { return {.words = any_gone_.load(std::memory_order_acquire) ? gone_ : nullptr}; }
@@ -356,14 +356,14 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
     const NearRows near(rows, vectors_, options_.seed, pool, progress);
     if (give_up) give_up();
     if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
-    graph_->insert(rows, near, vectors_, pool, progress);
+    graph_->insert(rows, near, linking_, pool, progress);
     if (progress != nullptr) progress->end();
     graph_ready_.store(true, std::memory_order_release);
     return;
   }
   if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
   for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
-    graph_->insert(rows.subspan(first, std::min(part, rows.size() - first)), vectors_, gone(), pool, progress, first);
+    graph_->insert(rows.subspan(first, std::min(part, rows.size() - first)), linking_, gone(), pool, progress, first);
     if (give_up) give_up();
   }
   if (progress != nullptr) progress->end();
@@ -371,7 +371,7 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
 }
 
 void IndexImpl::set_landmarks(std::unique_ptr<const Landmarks> landmarks) {
-  vectors_.landmarks.store(landmarks.get(), std::memory_order_release);
+  for (Vectors* vectors : {&vectors_, &linking_}) vectors->landmarks.store(landmarks.get(), std::memory_order_release);
   if (landmarks_ != nullptr) retired_landmarks_.push_back({std::move(landmarks_), readers_.mark()});
   landmarks_ = std::move(landmarks);
 }
@@ -399,10 +399,11 @@ void IndexImpl::make_space() {
     longest = std::sqrt(longest);
   }
   space_.emplace(options_.metric, dim, centre_of(options_.metric, sample, dim), longest, options_.seed);
-  vectors_.space = &*space_;
+  vectors_.space = linking_.space = &*space_;
   if (options_.codes != CodeKind::none) {
     codes_.emplace(options_.codes, space_->padded_dim(), options_.capacity);
     vectors_.codes = &*codes_;
+    if (options_.codes != CodeKind::sq1) linking_.codes = &*codes_;
   }
   graph_.emplace(Graph::Shape{options_.degree, options_.build_breadth, options_.seed}, options_.capacity);
 }
@@ -439,7 +440,7 @@ void IndexImpl::replace_landmark(uint32_t row) {
   std::vector<uint32_t> rows(landmarks_->rows().begin(), landmarks_->rows().end());
   std::erase(rows, row);
   const Gone gone = this->gone();
-  Scorer scorer(vectors_);
+  Scorer scorer(linking_);
   scorer.set_row(row);
   Candidate best{0, kNoNode};
   graph_->layer(0).for_links(row, row_count_, [&](uint32_t link) {
@@ -459,7 +460,7 @@ bool IndexImpl::remove_row(uint64_t id) {
   alive_.fetch_sub(1, std::memory_order_release);
   if (graph_) {
     replace_landmark(*row);
-    graph_->remove(*row, vectors_, gone());
+    graph_->remove(*row, linking_, gone());
   }
   forget_id(id);
   retired_.push_back({*row, readers_.mark()});

@@ -140,7 +140,8 @@ class IndexImpl : public Index {
   const uint64_t* ids_ = nullptr;  // nullptr: a row's id is its number
   const uint64_t* gone_ = nullptr;
   std::optional<Graph> graph_;
-  Vectors vectors_;
+  Vectors vectors_;        // as searches compare them
+  Vectors linking_;        // as links are chosen: codes of signs tell too little for that
   double code_error_ = 0;  // squared length of what codes leave out, relative to the rows'
   std::atomic<bool> graph_ready_ = false;
   std::atomic<size_t> row_count_ = 0;  // rows that were ever used

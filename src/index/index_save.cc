@@ -111,7 +111,7 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   expect(head.metric <= static_cast<uint32_t>(Metric::l1), "metric", head.metric);
   expect(head.type <= static_cast<uint32_t>(ElementType::uint8), "element type", head.type);
   expect(head.kind <= static_cast<uint32_t>(IndexKind::flat), "kind", head.kind);
-  expect(head.codes >= static_cast<uint32_t>(CodeKind::none) && head.codes <= static_cast<uint32_t>(CodeKind::sq8),
+  expect(head.codes >= static_cast<uint32_t>(CodeKind::none) && head.codes <= static_cast<uint32_t>(CodeKind::sq1),
          "the kind of codes", head.codes);
   expect(head.points <= 1024, "the number of measured points", head.points);
   expect(head.has_graph == 0 || (head.height >= 1 && head.height <= kLayersMax), "the number of layers", head.height);
@@ -135,7 +135,7 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   const size_t rows = head.rows;
   const size_t row_bytes = options_.dim * element_bytes(options_.type);
   rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", rows * row_bytes));
-  vectors_.rows = &rows_;
+  vectors_.rows = linking_.rows = &rows_;
   if (head.ids_are_rows == 0) ids_ = file.get<uint64_t>("ids", rows).data();
   ids_are_rows_ = head.ids_are_rows != 0;
   if (head.any_gone != 0) {

@@ -67,6 +67,10 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EveryIndex,
                                          Kind{"sq8_cosine", IndexKind::graph, CodeKind::sq8, Metric::cosine},
                                          Kind{"sq8_l2", IndexKind::graph, CodeKind::sq8, Metric::l2},
                                          Kind{"none_cosine", IndexKind::graph, CodeKind::none, Metric::cosine},
+                                         Kind{"sq1_cosine", IndexKind::graph, CodeKind::sq1, Metric::cosine},
+                                         Kind{"sq1_l2", IndexKind::graph, CodeKind::sq1, Metric::l2},
+                                         Kind{"sq1_dot", IndexKind::graph, CodeKind::sq1, Metric::dot},
+                                         Kind{"none_dot", IndexKind::graph, CodeKind::none, Metric::dot},
                                          Kind{"none_l1", IndexKind::graph, CodeKind::none, Metric::l1}),
                          [](const auto& kind) { return kind.param.name; });
 

@@ -129,4 +129,12 @@ void Rows::score(Metric metric, const float* query, const uint32_t* ids, size_t 
   }
 }
 
+void Rows::squared_lengths(const uint32_t* ids, size_t count, float* out) const {
+  std::vector<float> values(dim_);
+  for (size_t i = 0; i < count; ++i) {
+    read(ids[i], values.data());
+    out[i] = simd::kernels().dot_f32(values.data(), values.data(), dim_);
+  }
+}
+
 }  // namespace sextant::index

@@ -38,6 +38,8 @@ class Rows {
   // Scores of rows ids[0..count) with query [dim], as Metric says: distances are not squared. The same bytes as a
   // FlatIndex over the same rows.
   void score(Metric metric, const float* query, const uint32_t* ids, size_t count, float* scores) const;
+  // Squared lengths of those rows.
+  void squared_lengths(const uint32_t* ids, size_t count, float* out) const;
 
  private:
   base::GrowingArray<std::byte> owned_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simd/kernels.h"
+
 namespace sextant::index {
 
 void Scorer::set_query(const float* query) {
@@ -17,7 +19,14 @@ void Scorer::set_query(const float* query) {
 }
 
 void Scorer::set_new_row(const float* row) {
-  if (vectors_.codes == nullptr) return set_query(row);
+  if (vectors_.codes == nullptr) {
+    set_query(row);
+    if (vectors_.space->metric() != Metric::dot) return;
+    form_ = Form::lifted_exact;
+    squared_length_ = simd::kernels().dot_f32(row, row, vectors_.rows->dim());
+    lift_ = vectors_.space->lift(squared_length_);
+    return;
+  }
   values_.resize(vectors_.space->padded_dim());
   squared_length_ = vectors_.space->transform_row(row, values_.data());
   vectors_.codes->make_query(values_.data(), query_);
@@ -27,9 +36,9 @@ void Scorer::set_new_row(const float* row) {
 
 void Scorer::set_row(uint32_t row) {
   if (vectors_.codes == nullptr) {
-    form_ = Form::exact;
-    values_.resize(vectors_.rows->dim());
-    return vectors_.rows->read(row, values_.data());
+    row_.resize(vectors_.rows->dim());
+    vectors_.rows->read(row, row_.data());
+    return set_new_row(row_.data());
   }
   vectors_.codes->make_query(row, query_);
   squared_length_ = vectors_.codes->length(row);
@@ -38,6 +47,16 @@ void Scorer::set_row(uint32_t row) {
 }
 
 void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
+  if (form_ == Form::lifted_exact) {
+    vectors_.rows->squared_lengths(rows, count, out);
+    std::vector<float> products(count);
+    vectors_.rows->score(Metric::dot, values_.data(), rows, count, products.data());
+    for (size_t i = 0; i < count; ++i) {
+      const float difference = lift_ - vectors_.space->lift(out[i]);
+      out[i] += squared_length_ - 2 * products[i] + difference * difference;
+    }
+    return;
+  }
   if (form_ == Form::exact) {
     const Metric metric = vectors_.space->metric();
     vectors_.rows->score(metric, values_.data(), rows, count, out);
@@ -66,6 +85,7 @@ void Scorer::distances_in(const Codes& codes, const uint32_t* rows, size_t count
       }
       return;
     case Form::exact:
+    case Form::lifted_exact:
       return;
   }
 }

@@ -56,10 +56,11 @@ class Scorer {
 
  private:
   enum class Form {
-    product,    // -<q, x>
-    euclidean,  // |q|^2 + |x|^2 - 2 <q, x>
-    lifted,     // the same with Space's additional component
-    exact,      // the metric itself
+    product,       // -<q, x>
+    euclidean,     // |q|^2 + |x|^2 - 2 <q, x>
+    lifted,        // the same with Space's additional component
+    exact,         // the metric itself
+    lifted_exact,  // lifted, of the rows themselves
   };
 
   const Vectors& vectors_;
@@ -68,6 +69,7 @@ class Scorer {
   float squared_length_ = 0;
   float lift_ = 0;
   std::vector<float> values_;  // the query, transformed, or as it was given
+  std::vector<float> row_;     // set_row's memory
 };
 
 }  // namespace sextant::index

@@ -99,6 +99,7 @@ struct BuildOptions {
 
 CodeKind parse_codes(const std::string& name) {
   if (name == "none") return CodeKind::none;
+  if (name == "sq1") return CodeKind::sq1;
   if (name == "sq4") return CodeKind::sq4;
   if (name == "sq8") return CodeKind::sq8;
   return CodeKind::automatic;
@@ -186,8 +187,8 @@ void add_build(Command ann, Context& context) {
   command.option("--kind", options->kind, "graph, or flat: exact, every vector is compared")
       .one_of({"graph", "flat"})
       .show_default();
-  command.option("--codes", options->codes, "What walks compare: 4 or 8 bits a component, or the vectors themselves")
-      .one_of({"automatic", "sq4", "sq8", "none"})
+  command.option("--codes", options->codes, "What walks compare: 1, 4 or 8 bits a component, or the vectors themselves")
+      .one_of({"automatic", "sq1", "sq4", "sq8", "none"})
       .show_default();
   command.option("--degree", options->degree, "Links a vector").range(4, 128).show_default();
   command.option("--breadth", options->breadth, "Candidates looked at for each vector's links")
