@@ -80,7 +80,10 @@ struct IndexSearchOptions {
   double target_recall = 0.95;
   // Candidates kept while walking, instead of those that target_recall needs; 0: as that says.
   size_t breadth = 0;
-  bool exact = false;                   // compare every vector
+  bool exact = false;  // compare every vector
+  // Of a walk among all vectors: IndexSearchResult::expected_recall says how good this one probably was, judged by how
+  // it went, instead of how good walks so broad are on average. It costs nothing to speak of.
+  bool estimate_recall = false;
   const AllowedIds* allowed = nullptr;  // only these; all where nullptr
 };
 
@@ -108,7 +111,7 @@ struct IndexSearchResult {
   bool exact = true;
   size_t breadth = 0;          // of a walk
   size_t compared = 0;         // vectors or codes that the query was compared with
-  double expected_recall = 1;  // as calibrated on the index's own vectors, see Index::calibrate
+  double expected_recall = 1;  // as calibrated on the index's own vectors, see Index::calibrate and estimate_recall
 };
 
 struct OpenOptions {

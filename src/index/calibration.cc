@@ -12,7 +12,8 @@ const std::vector<Calibration::Point> kUnmeasured = {{10, 10, 0.60},  {10, 40, 0
 
 }  // namespace
 
-Calibration::Calibration(std::vector<Point> points, uint64_t rows) : points_(std::move(points)), rows_(rows) {
+Calibration::Calibration(std::vector<Point> points, uint64_t rows, RecallModel model)
+    : points_(std::move(points)), rows_(rows), model_(std::move(model)) {
   // More is never worse; what says otherwise is noise.
   for (size_t i = 1; i < points_.size(); ++i) {
     if (points_[i].k == points_[i - 1].k) points_[i].recall = std::max(points_[i].recall, points_[i - 1].recall);

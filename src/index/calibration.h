@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "index/recall_model.h"
+
 namespace sextant::index {
 
 class Calibration {
@@ -22,17 +24,20 @@ class Calibration {
 
   // points: for each k, breadths ascending.
   Calibration() = default;
-  Calibration(std::vector<Point> points, uint64_t rows);
+  Calibration(std::vector<Point> points, uint64_t rows, RecallModel model = {});
 
   // The breadth that reaches the recall for k rows: interpolated between measured ones, the broadest measured one where
   // none reaches it.
   size_t breadth_for(size_t k, double recall) const;
   double recall_of(size_t k, size_t breadth) const;
+  // Of single walks.
+  const RecallModel& model() const { return model_; }
 
  private:
   std::vector<Point> curve_for(size_t k) const;
   std::vector<Point> points_;
   uint64_t rows_ = 0;
+  RecallModel model_;
 };
 
 }  // namespace sextant::index

@@ -310,7 +310,9 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
 size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
   size_t row = as_view ? 0 : rows_.row_bytes() + sizeof(uint64_t);
   const size_t padded = (options_.dim + 63) / 64 * 64;
-  if (options_.codes != CodeKind::none) row += Codes::row_bytes(options_.codes, padded) + 2 * sizeof(float);
+  auto codes = [&](CodeKind kind) { return Codes::row_bytes(kind, padded) + sizeof(CodeFactors); };
+  if (options_.codes != CodeKind::none) row += codes(options_.codes);
+  if (options_.codes == CodeKind::sq1) row += codes(CodeKind::sq4);
   if (options_.kind == IndexKind::graph) {
     // Links of all layers, and of a batch.
     row += options_.degree * sizeof(uint32_t) * (kLayerRatio + 1) / kLayerRatio;
@@ -403,7 +405,8 @@ void IndexImpl::make_space() {
   if (options_.codes != CodeKind::none) {
     codes_.emplace(options_.codes, space_->padded_dim(), options_.capacity);
     vectors_.codes = &*codes_;
-    if (options_.codes != CodeKind::sq1) linking_.codes = &*codes_;
+    if (options_.codes == CodeKind::sq1) linking_codes_.emplace(CodeKind::sq4, space_->padded_dim(), options_.capacity);
+    linking_.codes = linking_codes_ ? &*linking_codes_ : &*codes_;
   }
   graph_.emplace(Graph::Shape{options_.degree, options_.build_breadth, options_.seed}, options_.capacity);
 }
@@ -418,6 +421,7 @@ void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
       rows_.read(rows[i], values.data());
       const float length = space_->transform_row(values.data(), transformed.data());
       errors[slice] += codes_->encode(rows[i], transformed.data(), length);
+      if (linking_codes_) linking_codes_->encode(rows[i], transformed.data(), length);
     }
   });
   if (code_error_ == 0) {
@@ -486,6 +490,7 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
   // be in the index.
   struct Count {
     size_t found = 0, wanted = 0;
+    WalkTraits traits;
   };
   std::vector<std::vector<Count>> counts(sample.size(), std::vector<Count>(std::size(kKs) * std::size(kBreadths)));
   std::vector<float> queries(sample.size() * options_.dim);
@@ -503,8 +508,8 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
       for (size_t i = 0; i < std::size(kKs); ++i) {
         const size_t k = std::min(kKs[i], nearest.size());
         if (kBreadths[b] < kKs[i]) continue;
-        const auto result = walk_for(query, k, kBreadths[b], SearchPlan::graph, nullptr, sample[s]);
         Count& entry = counts[s][b * std::size(kKs) + i];
+        const auto result = walk_for(query, k, kBreadths[b], SearchPlan::graph, nullptr, sample[s], &entry.traits);
         entry.wanted = k;
         if (!result) continue;
         for (const IndexHit& hit : result->hits) {
@@ -515,20 +520,24 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
     }
   });
   std::vector<Calibration::Point> points;
+  std::vector<RecallModel::Walk> walks;
   for (size_t i = 0; i < std::size(kKs); ++i) {
     for (size_t b = 0; b < std::size(kBreadths); ++b) {
       if (kBreadths[b] < kKs[i]) continue;
       size_t found = 0, wanted = 0;
       for (const auto& row : counts) {
-        found += row[b * std::size(kKs) + i].found;
-        wanted += row[b * std::size(kKs) + i].wanted;
+        const Count& entry = row[b * std::size(kKs) + i];
+        found += entry.found;
+        wanted += entry.wanted;
+        walks.push_back({static_cast<uint32_t>(kKs[i]), static_cast<uint32_t>(kBreadths[b]),
+                         static_cast<uint32_t>(entry.found), static_cast<uint32_t>(entry.wanted), entry.traits});
       }
       if (wanted == 0) continue;
       points.push_back({static_cast<uint32_t>(kKs[i]), static_cast<uint32_t>(kBreadths[b]),
                         static_cast<double>(found) / static_cast<double>(wanted)});
     }
   }
-  auto made = std::make_shared<const Calibration>(std::move(points), size());
+  auto made = std::make_shared<const Calibration>(std::move(points), size(), RecallModel(walks));
   std::lock_guard calibration_lock(calibration_mutex_);
   calibration_ = std::move(made);
 }

@@ -121,7 +121,8 @@ class IndexImpl : public Index {
   void for_rows(const AllowedIds* allowed, Take take) const;
   // Nothing where the walk did not find k rows. EXCEPT is looked past.
   std::optional<IndexSearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
-                                            const AllowedIds* allowed, uint32_t except = kNoNode) const;
+                                            const AllowedIds* allowed, uint32_t except = kNoNode,
+                                            WalkTraits* traits = nullptr) const;
   float estimate_deviation(const Reader& reader) const;
   // The k best of reader.found, nearest first, by the vectors themselves, as far as the codes' errors make it
   // necessary.
@@ -140,8 +141,10 @@ class IndexImpl : public Index {
   const uint64_t* ids_ = nullptr;  // nullptr: a row's id is its number
   const uint64_t* gone_ = nullptr;
   std::optional<Graph> graph_;
-  Vectors vectors_;        // as searches compare them
-  Vectors linking_;        // as links are chosen: codes of signs tell too little for that
+  Vectors vectors_;  // as searches compare them
+  // As links are chosen: where codes are of one bit, by others of four, which are not saved.
+  Vectors linking_;
+  std::optional<Codes> linking_codes_;
   double code_error_ = 0;  // squared length of what codes leave out, relative to the rows'
   std::atomic<bool> graph_ready_ = false;
   std::atomic<size_t> row_count_ = 0;  // rows that were ever used

@@ -22,6 +22,14 @@ struct Head {
 };
 static_assert(sizeof(Head) == 10 * 8 + 8 * 4 + 8);
 
+// A section of as many as it holds.
+template <class T>
+std::vector<T> all_of(const SectionFile& file, std::string_view section) {
+  constexpr size_t kMost = 1024;
+  const auto found = file.get<T>(section, std::min(kMost, file.get(section).size() / sizeof(T)));
+  return {found.begin(), found.end()};
+}
+
 std::string layer_name(size_t number, std::string_view what) { return fmt::format("layer{}.{}", number, what); }
 
 }  // namespace
@@ -54,6 +62,10 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
   }
   file.add("head", std::span<const Head>(&head, 1));
   file.add("calibration", std::span(measured->points()));
+  if (!measured->model().empty()) {
+    file.add("walk_settings", std::span(measured->model().settings()));
+    file.add("walk_weights", std::span(measured->model().weights()));
+  }
   if (any_gone_) file.add("gone", std::span(gone_, (rows + 63) / 64));
   if (!ids_are_rows_) file.add("ids", std::span(ids_, rows));
   if (graph_) {
@@ -148,7 +160,19 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
       file.fail("a point of its calibration is out of range");
     }
   }
-  calibration_ = std::make_shared<const Calibration>(std::vector(points.begin(), points.end()), head.measured_rows);
+  RecallModel model;
+  if (file.has("walk_settings")) {
+    auto settings = all_of<RecallModel::Setting>(file, "walk_settings");
+    auto weights = all_of<RecallModel::Weights>(file, "walk_weights");
+    for (const RecallModel::Weights& each : weights) {
+      if (first_not_finite(each.of.data(), each.of.size()) < each.of.size()) {
+        file.fail("a weight of its model of recall is not finite");
+      }
+    }
+    model = RecallModel(std::move(settings), std::move(weights));
+  }
+  calibration_ = std::make_shared<const Calibration>(std::vector(points.begin(), points.end()), head.measured_rows,
+                                                     std::move(model));
   row_count_ = rows;
   alive_ = head.alive;
   if (head.has_graph == 0) return;

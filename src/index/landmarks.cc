@@ -40,7 +40,7 @@ bool Landmarks::has(uint32_t row) const { return std::binary_search(rows_.begin(
 void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>& distances,
                             std::vector<Candidate>& found) const {
   distances.resize(rows_.size());
-  if (scorer.has_codes()) {
+  if (scorer.codes() != CodeKind::none && scorer.codes() == codes_.kind()) {
     scorer.distances_in(codes_, places_.data(), rows_.size(), distances.data());
   } else {
     scorer.distances(rows_.data(), rows_.size(), distances.data());

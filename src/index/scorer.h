@@ -37,7 +37,7 @@ class Scorer {
   void set_row(uint32_t row);
 
   void distances(const uint32_t* rows, size_t count, float* out) const;
-  // The same of CODES of other rows, which number from 0 on. REQUIRES: vectors have codes.
+  // The same of CODES of other rows, of the kind of codes(), which number from 0 on.
   void distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const;
   float distance(uint32_t row) const {
     float out;
@@ -49,7 +49,8 @@ class Scorer {
     if (vectors_.codes != nullptr) return vectors_.codes->prefetch();
     return {vectors_.rows->at(0), vectors_.rows->row_bytes(), nullptr};
   }
-  bool has_codes() const { return vectors_.codes != nullptr; }
+  // none where the rows themselves are compared.
+  CodeKind codes() const { return vectors_.codes != nullptr ? vectors_.codes->kind() : CodeKind::none; }
   const Landmarks* landmarks() const { return vectors_.landmarks.load(std::memory_order_acquire); }
   // Squared length of the query in the space of codes.
   float squared_length() const { return squared_length_; }
