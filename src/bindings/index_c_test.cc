@@ -167,7 +167,8 @@ TEST_F(CIndex, refuses_a_batch_that_cannot_be_meant_and_fills_in_nothing) {
   std::vector<float> queries = some_vectors(3, kDim, 2);
   std::vector<sextant_hit> hits(6, {12345, -1});
   std::vector<size_t> found(3, 12345);
-  std::vector<sextant_search_report> reports(3, {.plan = 99, .exact = 7, .breadth = 1, .compared = 2});
+  std::vector<sextant_search_report> reports(
+      3, {.plan = 99, .exact = 7, .breadth = 1, .compared = 2, .expected_recall = 3});
   auto search = [&](const sextant_index* index, const float* asked, size_t count, size_t dim, size_t k, size_t threads,
                     sextant_hit* into, size_t* counts, const sextant_search_options* options = nullptr) {
     return sextant_index_search_batch(index, asked, count, dim, k, options, threads, into, counts, reports.data());

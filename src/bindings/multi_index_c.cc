@@ -1,6 +1,5 @@
 #include "sextant/multi_index_c.h"
 
-#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
