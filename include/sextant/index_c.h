@@ -14,9 +14,10 @@
  * Status: every call that can fail returns one, and on failure changes nothing that it was to fill in. A null pointer
  * where none is allowed and a size that cannot be meant are SEXTANT_INVALID_ARGUMENT. No exception leaves a call.
  * Ownership: what a call makes is freed by the _free of its name; freeing NULL does nothing. What is passed in is
- * copied, or read until the call returns: nothing is kept. Threads: search, contains, size and options may be called
- * from many threads, also while one adds and removes; add, remove, calibrate and save wait for each other. _free may be
- * called when no other call is under way. The message of sextant_last_error is the calling thread's own.
+ * copied, or read until the call returns: nothing is kept. Threads: search, search_batch, contains, size and options
+ * may be called from many threads, also while one adds and removes; add, remove, calibrate and save wait for each
+ * other. _free may be called when no other call is under way. The message of sextant_last_error is the calling thread's
+ * own.
  */
 #ifndef SEXTANT_INDEX_C_H
 #define SEXTANT_INDEX_C_H
@@ -93,6 +94,7 @@ typedef struct sextant_search_options {
   size_t breadth;                     /* candidates of a walk; 0: as target_recall needs */
   int exact;                          /* not 0: compare every vector */
   const sextant_allowed_ids* allowed; /* NULL: all */
+  int estimate_recall;                /* not 0: expected_recall is of this walk, not of all that are as broad */
 } sextant_search_options;
 
 typedef struct sextant_hit {
@@ -134,6 +136,16 @@ sextant_status sextant_index_remove(sextant_index* index, uint64_t id, int* was_
 sextant_status sextant_index_search(const sextant_index* index, const float* query, size_t dim, size_t k,
                                     const sextant_search_options* options, sextant_hit* hits, size_t* found,
                                     sextant_search_report* report);
+
+/* The same for queries [count, dim], row after row: query i's hits are hits[i * k] and on, best first, and found[i]
+ * says how many they are: k, or fewer where fewer are there or allowed; room beyond them is left as it was. hits has
+ * room for count * k, found for count; reports has room for count, or is NULL. options count for each query; with many
+ * queries it is the faster way, and exact searches may be products of matrices (SEXTANT_PLAN_PRODUCT_SCAN). Any query
+ * that is refused refuses all, by its number, and nothing is filled in. threads as in add. count 0 is answered with
+ * nothing. */
+sextant_status sextant_index_search_batch(const sextant_index* index, const float* queries, size_t count, size_t dim,
+                                          size_t k, const sextant_search_options* options, size_t threads,
+                                          sextant_hit* hits, size_t* found, sextant_search_report* reports);
 
 /* Measures on count of the index's own vectors how broad a walk must be; 0 for 200, at most 100,000. */
 sextant_status sextant_index_calibrate(sextant_index* index, size_t count, size_t threads);

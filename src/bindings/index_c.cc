@@ -1,16 +1,11 @@
 #include "sextant/index_c.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <exception>
-#include <limits>
 #include <memory>
-#include <new>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "sextant/error.h"
+#include "bindings/c_border.h"
 #include "sextant/index.h"
 #include "sextant/version.h"
 
@@ -18,109 +13,46 @@ struct sextant_index {
   std::unique_ptr<sextant::Index> index;
 };
 
-struct sextant_allowed_ids {
-  sextant::AllowedIds ids;
-};
-
 namespace {
 
-using sextant::Error;
-using sextant::ErrorCode;
+using sextant::bindings::allowed_ids;
+using sextant::bindings::check_at_most;
+using sextant::bindings::check_dim;
+using sextant::bindings::check_struct;
+using sextant::bindings::fill;
+using sextant::bindings::guarded;
+using sextant::bindings::index_options;
+using sextant::bindings::kArrayBytesMax;
+using sextant::bindings::kCalibrateMax;
+using sextant::bindings::kHitsMax;
+using sextant::bindings::kThreadsMax;
+using sextant::bindings::last_message;
+using sextant::bindings::need;
 
-constexpr size_t kThreadsMax = 1024;
-constexpr size_t kCalibrateMax = 100'000;
 constexpr size_t kWordsMax = size_t{1} << 32;
 
-// An array, so that keeping a message cannot fail.
-thread_local char last_error[1024] = "";
-
-sextant_status fail(sextant_status status, const char* message) noexcept {
-  std::snprintf(last_error, sizeof(last_error), "%s", message);
-  return status;
+sextant::IndexSearchOptions search_options(size_t k, const sextant_search_options* options) {
+  sextant::IndexSearchOptions out;
+  out.k = k;
+  if (options == nullptr) return out;
+  check_struct(options->struct_bytes, sizeof(*options), "options");
+  out.target_recall = options->target_recall;
+  out.breadth = options->breadth;
+  out.exact = options->exact != 0;
+  out.estimate_recall = options->estimate_recall != 0;
+  out.allowed = allowed_ids(options->allowed);
+  return out;
 }
 
-sextant_status status_of(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::invalid_argument:
-      return SEXTANT_INVALID_ARGUMENT;
-    case ErrorCode::not_found:
-      return SEXTANT_NOT_FOUND;
-    case ErrorCode::already_exists:
-      return SEXTANT_ALREADY_EXISTS;
-    case ErrorCode::corrupted:
-      return SEXTANT_CORRUPTED;
-    case ErrorCode::exhausted:
-      return SEXTANT_EXHAUSTED;
-    case ErrorCode::unavailable:
-      return SEXTANT_UNAVAILABLE;
-    case ErrorCode::unsupported:
-      return SEXTANT_UNSUPPORTED;
-    case ErrorCode::internal:
-      return SEXTANT_INTERNAL;
-  }
-  return SEXTANT_INTERNAL;
-}
-
-// The border that no exception crosses.
-template <class Body>
-sextant_status guarded(Body body) noexcept {
-  try {
-    body();
-    return SEXTANT_OK;
-  } catch (const Error& error) {
-    return fail(status_of(error.code()), error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(SEXTANT_EXHAUSTED, "out of memory");
-  } catch (const std::exception& error) {
-    return fail(SEXTANT_INTERNAL, error.what());
-  } catch (...) {
-    return fail(SEXTANT_INTERNAL, "an exception of no known kind");
-  }
-}
-
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
-
-void need(const void* pointer, const char* name) {
-  if (pointer == nullptr) refuse(std::string(name) + " is null");
-}
-
-void check_at_most(size_t value, size_t most, const char* name) {
-  if (value > most) {
-    refuse(std::string(name) + " is " + std::to_string(value) + ", expected at most " + std::to_string(most));
-  }
-}
-
-void check_struct(size_t found, size_t expected, const char* name) {
-  if (found != expected) {
-    refuse(std::string(name) + ".struct_bytes is " + std::to_string(found) + ", expected " + std::to_string(expected) +
-           ": was its _init called?");
-  }
-}
-
-// LAST: the largest of the enum's numbers.
-template <class Enum>
-Enum checked(uint32_t value, Enum last, const char* name) {
-  check_at_most(value, static_cast<size_t>(last), name);
-  return static_cast<Enum>(value);
-}
-
-void check_dim(const sextant::Index& index, size_t dim) {
-  if (dim != index.options().dim) {
-    refuse("dim is " + std::to_string(dim) + ", the index has " + std::to_string(index.options().dim));
-  }
-}
-
-void fill(const sextant::IndexOptions& from, sextant_index_options& out) {
-  out = {.struct_bytes = sizeof(sextant_index_options),
-         .dim = from.dim,
-         .metric = static_cast<uint32_t>(from.metric),
-         .type = static_cast<uint32_t>(from.type),
-         .kind = static_cast<uint32_t>(from.kind),
-         .codes = static_cast<uint32_t>(from.codes),
-         .degree = from.degree,
-         .build_breadth = from.build_breadth,
-         .capacity = from.capacity,
-         .seed = from.seed};
+// report may be null.
+void fill(const sextant::IndexSearchResult& result, sextant_hit* hits, size_t& found, sextant_search_report* report) {
+  fill(result.hits, hits, found);
+  if (report == nullptr) return;
+  *report = {.plan = static_cast<uint32_t>(result.plan),
+             .exact = result.exact ? 1 : 0,
+             .breadth = result.breadth,
+             .compared = result.compared,
+             .expected_recall = result.expected_recall};
 }
 
 // The numbers that the header promises.
@@ -164,7 +96,7 @@ const char* sextant_status_name(sextant_status status) {
   return "unknown";
 }
 
-const char* sextant_last_error(void) { return last_error; }
+const char* sextant_last_error(void) { return last_message(); }
 
 const char* sextant_version(void) { return sextant::kVersion; }
 
@@ -179,24 +111,14 @@ void sextant_search_options_init(sextant_search_options* options) {
               .target_recall = defaults.target_recall,
               .breadth = defaults.breadth,
               .exact = defaults.exact ? 1 : 0,
-              .allowed = nullptr};
+              .allowed = nullptr,
+              .estimate_recall = defaults.estimate_recall ? 1 : 0};
 }
 
 sextant_status sextant_index_create(const sextant_index_options* options, sextant_index** out) {
   return guarded([&] {
-    need(options, "options");
     need(out, "out");
-    check_struct(options->struct_bytes, sizeof(*options), "options");
-    const sextant::IndexOptions given = {.dim = options->dim,
-                                         .metric = checked(options->metric, sextant::Metric::l1, "metric"),
-                                         .type = checked(options->type, sextant::ElementType::uint8, "type"),
-                                         .kind = checked(options->kind, sextant::IndexKind::flat, "kind"),
-                                         .codes = checked(options->codes, sextant::CodeKind::sq1, "codes"),
-                                         .degree = options->degree,
-                                         .build_breadth = options->build_breadth,
-                                         .capacity = options->capacity,
-                                         .seed = options->seed};
-    *out = new sextant_index{sextant::Index::create(given)};
+    *out = new sextant_index{sextant::Index::create(index_options(options))};
   });
 }
 
@@ -214,7 +136,7 @@ sextant_status sextant_index_add(sextant_index* index, const uint64_t* ids, size
                                  size_t dim, size_t threads) {
   return guarded([&] {
     need(index, "index");
-    check_dim(*index->index, dim);
+    check_dim(index->index->options(), dim);
     check_at_most(threads, kThreadsMax, "threads");
     // No more than there can be room for is looked at.
     check_at_most(count, index->index->options().capacity, "count");
@@ -241,27 +163,31 @@ sextant_status sextant_index_search(const sextant_index* index, const float* que
     need(query, "query");
     need(found, "found");
     if (k > 0) need(hits, "hits");
-    check_dim(*index->index, dim);
-    // An array of hits cannot be larger than memory.
-    check_at_most(k, std::numeric_limits<ptrdiff_t>::max() / sizeof(sextant_hit), "k");
-    sextant::IndexSearchOptions given;
-    given.k = k;
-    if (options != nullptr) {
-      check_struct(options->struct_bytes, sizeof(*options), "options");
-      given.target_recall = options->target_recall;
-      given.breadth = options->breadth;
-      given.exact = options->exact != 0;
-      given.allowed = options->allowed == nullptr ? nullptr : &options->allowed->ids;
+    check_dim(index->index->options(), dim);
+    check_at_most(k, kHitsMax, "k");
+    fill(index->index->search({query, dim}, search_options(k, options)), hits, *found, report);
+  });
+}
+
+sextant_status sextant_index_search_batch(const sextant_index* index, const float* queries, size_t count, size_t dim,
+                                          size_t k, const sextant_search_options* options, size_t threads,
+                                          sextant_hit* hits, size_t* found, sextant_search_report* reports) {
+  return guarded([&] {
+    need(index, "index");
+    check_dim(index->index->options(), dim);
+    check_at_most(k, kHitsMax, "k");
+    check_at_most(count, std::min(kArrayBytesMax / (dim * sizeof(float)), kHitsMax / std::max<size_t>(k, 1)), "count");
+    check_at_most(threads, kThreadsMax, "threads");
+    const sextant::IndexSearchOptions given = search_options(k, options);
+    if (count == 0) return;
+    need(queries, "queries");
+    need(found, "found");
+    if (k > 0) need(hits, "hits");
+    const std::vector<sextant::IndexSearchResult> results =
+        index->index->search_batch({queries, count * dim}, given, threads);
+    for (size_t i = 0; i < count; ++i) {
+      fill(results[i], k > 0 ? hits + i * k : nullptr, found[i], reports == nullptr ? nullptr : reports + i);
     }
-    const sextant::IndexSearchResult result = index->index->search({query, dim}, given);
-    for (size_t i = 0; i < result.hits.size(); ++i) hits[i] = {result.hits[i].id, result.hits[i].score};
-    *found = result.hits.size();
-    if (report == nullptr) return;
-    *report = {.plan = static_cast<uint32_t>(result.plan),
-               .exact = result.exact ? 1 : 0,
-               .breadth = result.breadth,
-               .compared = result.compared,
-               .expected_recall = result.expected_recall};
   });
 }
 

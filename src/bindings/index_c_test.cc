@@ -13,28 +13,19 @@
 #include <thread>
 #include <vector>
 
+#include "bindings/testing_vectors.h"
 #include "sextant/error.h"
 #include "sextant/index.h"
 
 namespace sextant {
 namespace {
 
+using bindings::some_vectors;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
 constexpr size_t kDim = 8;
 constexpr size_t kCount = 3000;
-
-// [count, kDim], the same every time.
-std::vector<float> some_vectors(size_t count, uint32_t seed) {
-  std::vector<float> out(count * kDim);
-  uint32_t state = seed;
-  for (float& value : out) {
-    state = state * 1664525u + 1013904223u;
-    value = static_cast<float>(state >> 8) / 16777216.0f - 0.5f;
-  }
-  return out;
-}
 
 class CIndex : public testing::Test {
  protected:
@@ -46,7 +37,7 @@ class CIndex : public testing::Test {
     ASSERT_EQ(sextant_index_create(&options_, &index_), SEXTANT_OK) << sextant_last_error();
     ids_.resize(kCount);
     for (size_t i = 0; i < kCount; ++i) ids_[i] = 10 * i;
-    vectors_ = some_vectors(kCount, 1);
+    vectors_ = some_vectors(kCount, kDim, 1);
     path_ = fs::path(testing::TempDir()) / ("sextant_c_" + std::to_string(getpid()) + ".idx");
   }
   void TearDown() override {
@@ -88,7 +79,7 @@ TEST_F(CIndex, answers_as_the_one_of_cpp_does) {
   sextant_allowed_ids* c_allowed = nullptr;
   ASSERT_EQ(sextant_allowed_ids_create(words.data(), words.size(), &c_allowed), SEXTANT_OK);
   sextant_search_options how;
-  const std::vector<float> queries = some_vectors(10, 2);
+  const std::vector<float> queries = some_vectors(10, kDim, 2);
   for (size_t q = 0; q < 10; ++q) {
     const float* query = queries.data() + q * kDim;
     EXPECT_EQ(search(index_, query, 10, nullptr), twin->search({query, kDim}, {.k = 10}).hits);
@@ -114,6 +105,126 @@ TEST_F(CIndex, answers_as_the_one_of_cpp_does) {
     for (const IndexHit& hit : hits) EXPECT_TRUE(allowed.contains(hit.id));
   }
   sextant_allowed_ids_free(c_allowed);
+}
+
+TEST_F(CIndex, answers_many_queries_at_once_as_the_one_of_cpp_does) {
+  add_all();
+  auto twin = Index::create({.dim = kDim, .metric = Metric::l2, .capacity = 10000});
+  twin->add(ids_, vectors_);
+  constexpr size_t kQueries = 20, kK = 7;
+  const std::vector<float> queries = some_vectors(kQueries, kDim, 2);
+  // Four ids, fewer than are asked for.
+  const std::vector<uint64_t> words = {1u | 1u << 10 | 1u << 20 | 1u << 30};
+  const AllowedIds allowed(words);
+  sextant_allowed_ids* c_allowed = nullptr;
+  ASSERT_EQ(sextant_allowed_ids_create(words.data(), words.size(), &c_allowed), SEXTANT_OK);
+  for (const IndexSearchOptions& options :
+       {IndexSearchOptions{.k = kK}, IndexSearchOptions{.k = kK, .breadth = 40},
+        IndexSearchOptions{.k = kK, .exact = true}, IndexSearchOptions{.k = kK, .allowed = &allowed}}) {
+    sextant_search_options how;
+    sextant_search_options_init(&how);
+    how.breadth = options.breadth;
+    how.exact = options.exact ? 1 : 0;
+    how.allowed = options.allowed == nullptr ? nullptr : c_allowed;
+    for (size_t threads : {0, 1, 2}) {
+      std::vector<sextant_hit> hits(kQueries * kK, {12345, -1});
+      std::vector<size_t> found(kQueries, 12345);
+      std::vector<sextant_search_report> reports(kQueries);
+      ASSERT_EQ(sextant_index_search_batch(index_, queries.data(), kQueries, kDim, kK, &how, threads, hits.data(),
+                                           found.data(), reports.data()),
+                SEXTANT_OK)
+          << sextant_last_error();
+      const std::vector<IndexSearchResult> expected = twin->search_batch(queries, options, threads);
+      for (size_t q = 0; q < kQueries; ++q) {
+        ASSERT_EQ(found[q], expected[q].hits.size());
+        EXPECT_EQ(found[q], options.allowed == nullptr ? kK : 4u);
+        for (size_t i = 0; i < found[q]; ++i) {
+          EXPECT_EQ((IndexHit{hits[q * kK + i].id, hits[q * kK + i].score}), expected[q].hits[i]);
+        }
+        for (size_t i = found[q]; i < kK; ++i) EXPECT_EQ(hits[q * kK + i].id, 12345u) << "left as it was";
+        EXPECT_EQ(reports[q].plan, static_cast<uint32_t>(expected[q].plan));
+        EXPECT_EQ(reports[q].exact, expected[q].exact ? 1 : 0);
+        EXPECT_EQ(reports[q].breadth, expected[q].breadth);
+        EXPECT_EQ(reports[q].compared, expected[q].compared);
+        EXPECT_EQ(reports[q].expected_recall, expected[q].expected_recall);
+      }
+      if (options.exact) {
+        EXPECT_EQ(reports[0].plan, SEXTANT_PLAN_PRODUCT_SCAN);
+      }
+      // Reports are for whoever wants them.
+      std::vector<sextant_hit> again(kQueries * kK);
+      ASSERT_EQ(sextant_index_search_batch(index_, queries.data(), kQueries, kDim, kK, &how, threads, again.data(),
+                                           found.data(), nullptr),
+                SEXTANT_OK);
+      EXPECT_EQ(again[0].id, hits[0].id);
+    }
+  }
+  sextant_allowed_ids_free(c_allowed);
+}
+
+TEST_F(CIndex, refuses_a_batch_that_cannot_be_meant_and_fills_in_nothing) {
+  add_all();
+  std::vector<float> queries = some_vectors(3, kDim, 2);
+  std::vector<sextant_hit> hits(6, {12345, -1});
+  std::vector<size_t> found(3, 12345);
+  std::vector<sextant_search_report> reports(
+      3, {.plan = 99, .exact = 7, .breadth = 1, .compared = 2, .expected_recall = 3});
+  auto search = [&](const sextant_index* index, const float* asked, size_t count, size_t dim, size_t k, size_t threads,
+                    sextant_hit* into, size_t* counts, const sextant_search_options* options = nullptr) {
+    return sextant_index_search_batch(index, asked, count, dim, k, options, threads, into, counts, reports.data());
+  };
+  EXPECT_EQ(search(nullptr, queries.data(), 3, kDim, 2, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+  EXPECT_STREQ(sextant_last_error(), "index is null");
+  EXPECT_EQ(search(index_, nullptr, 3, kDim, 2, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+  EXPECT_STREQ(sextant_last_error(), "queries is null");
+  EXPECT_EQ(search(index_, queries.data(), 3, kDim, 2, 0, nullptr, found.data()), SEXTANT_INVALID_ARGUMENT);
+  EXPECT_STREQ(sextant_last_error(), "hits is null");
+  EXPECT_EQ(search(index_, queries.data(), 3, kDim, 2, 0, hits.data(), nullptr), SEXTANT_INVALID_ARGUMENT);
+  EXPECT_STREQ(sextant_last_error(), "found is null");
+  EXPECT_EQ(search(index_, queries.data(), 3, 0, 2, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+  EXPECT_STREQ(sextant_last_error(), "dim is 0, the index has 8");
+  const size_t most = std::numeric_limits<size_t>::max();
+  for (size_t absurd : {most, most / 2, most / 3, size_t{1} << 61, size_t{1} << 60}) {
+    EXPECT_EQ(search(index_, queries.data(), absurd, kDim, 2, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+    EXPECT_THAT(sextant_last_error(), HasSubstr("count is "));
+    EXPECT_EQ(search(index_, queries.data(), 3, absurd, 2, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+    EXPECT_EQ(search(index_, queries.data(), 3, kDim, absurd, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+    EXPECT_EQ(search(index_, queries.data(), 3, kDim, 2, absurd, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+    EXPECT_THAT(sextant_last_error(), HasSubstr("threads is "));
+  }
+  // Neither is too large by itself.
+  EXPECT_EQ(search(index_, queries.data(), size_t{1} << 40, kDim, size_t{1} << 40, 0, hits.data(), found.data()),
+            SEXTANT_INVALID_ARGUMENT);
+  EXPECT_THAT(sextant_last_error(), HasSubstr("count is 1099511627776, expected at most "));
+  const sextant_search_options never_set = {};
+  EXPECT_EQ(search(index_, queries.data(), 3, kDim, 2, 0, hits.data(), found.data(), &never_set),
+            SEXTANT_INVALID_ARGUMENT);
+  EXPECT_THAT(sextant_last_error(), HasSubstr("was its _init called?"));
+  queries[kDim + 2] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(search(index_, queries.data(), 3, kDim, 2, 0, hits.data(), found.data()), SEXTANT_INVALID_ARGUMENT);
+  EXPECT_THAT(sextant_last_error(), HasSubstr("query 1: component 2 of the query is inf"));
+  for (const sextant_hit& hit : hits) EXPECT_EQ(hit.id, 12345u);
+  for (size_t count : found) EXPECT_EQ(count, 12345u);
+  for (const sextant_search_report& report : reports) EXPECT_EQ(report.plan, 99u);
+
+  EXPECT_EQ(search(index_, nullptr, 0, kDim, 2, 0, nullptr, nullptr), SEXTANT_OK) << "nothing is easily found";
+  EXPECT_EQ(search(index_, queries.data(), 1, kDim, 0, 0, nullptr, found.data()), SEXTANT_OK);
+  EXPECT_EQ(found[0], 0u);
+  EXPECT_EQ(found[1], 12345u);
+}
+
+TEST_F(CIndex, is_measured_and_saved_though_it_is_empty) {
+  EXPECT_EQ(sextant_index_calibrate(index_, 0, 0), SEXTANT_OK) << sextant_last_error();
+  ASSERT_EQ(sextant_index_save(index_, path_.c_str()), SEXTANT_OK) << sextant_last_error();
+  sextant_index* opened = nullptr;
+  ASSERT_EQ(sextant_index_open(path_.c_str(), 1, 0, &opened), SEXTANT_OK) << sextant_last_error();
+  std::vector<size_t> found(2, 12345);
+  std::vector<sextant_hit> hits(10);
+  EXPECT_EQ(
+      sextant_index_search_batch(opened, vectors_.data(), 2, kDim, 5, nullptr, 0, hits.data(), found.data(), nullptr),
+      SEXTANT_OK);
+  EXPECT_THAT(found, testing::ElementsAre(0, 0));
+  sextant_index_free(opened);
 }
 
 TEST_F(CIndex, adds_removes_and_counts) {

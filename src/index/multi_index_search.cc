@@ -219,8 +219,8 @@ void MultiIndexImpl::calibrate(size_t count, size_t threads) {
   // Comparisons that the true nearest of all rows may cost.
   constexpr size_t kComparisons = 600'000'000;
   constexpr double kGoodEnough = 0.998;
-  if (!inner_->has_graph() || size() == 0) return;
   std::lock_guard lock(writer_);
+  if (!inner_->has_graph() || size() == 0) return;
   const Readers::Lease hold = inner_->hold();
   const View all{version_, slot_count_, nullptr, kNoNode};
   const size_t dim = options().dim;

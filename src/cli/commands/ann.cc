@@ -272,7 +272,7 @@ struct RunOptions {
   std::string index, queries, truth, output;
   size_t k = 10, breadth = 0, batch = 0;
   double target_recall = 0.95, fraction = 1;
-  bool sweep = false, exact = false, mapped = false, verify = false;
+  bool sweep = false, exact = false, estimate = false, mapped = false, verify = false;
 };
 
 // One setting, measured.
@@ -297,6 +297,7 @@ class Run {
 
   nlohmann::ordered_json measure(const std::string& setting, IndexSearchOptions search) {
     search.k = options_.k;
+    search.estimate_recall = options_.estimate;
     if (allowed_) search.allowed = &*allowed_;
     const size_t dim = index_.options().dim;
     results_.assign(query_count(), {});
@@ -335,6 +336,7 @@ class Run {
       compared += static_cast<double>(result.compared);
     }
     line["expected_recall"] = expected / static_cast<double>(query_count());
+    if (search.estimate_recall && truth_) line["recall_by_estimate"] = recall_by_estimate();
     line["compared"] = compared / static_cast<double>(query_count());
     return line;
   }
@@ -353,8 +355,29 @@ class Run {
   size_t query_count() const { return queries_.size() / index_.options().dim; }
 
   double recall() const {
+    std::vector<size_t> queries(query_count());
+    std::iota(queries.begin(), queries.end(), size_t{0});
+    return recall_of(queries);
+  }
+
+  // Of each quarter of the queries, from those with the lowest estimates to those with the highest.
+  std::vector<double> recall_by_estimate() const {
+    constexpr size_t kParts = 4;
+    std::vector<size_t> queries(query_count());
+    std::iota(queries.begin(), queries.end(), size_t{0});
+    std::stable_sort(queries.begin(), queries.end(),
+                     [&](size_t a, size_t b) { return results_[a].expected_recall < results_[b].expected_recall; });
+    std::vector<double> recalls;
+    for (size_t part = 0; part < kParts; ++part) {
+      const size_t begin = part * queries.size() / kParts, end = (part + 1) * queries.size() / kParts;
+      recalls.push_back(recall_of(std::span(queries).subspan(begin, end - begin)));
+    }
+    return recalls;
+  }
+
+  double recall_of(std::span<const size_t> queries) const {
     size_t found = 0, wanted = 0;
-    for (size_t q = 0; q < query_count(); ++q) {
+    for (size_t q : queries) {
       for (uint32_t id : truth_->ids(q).first(options_.k)) {
         if (id == io::TruthFile::kNoId) continue;
         ++wanted;
@@ -417,6 +440,9 @@ void add_search_vectors(Command ann, Context& context) {
   command.option("--queries", options->queries, "Queries: a file of vectors").required();
   command.option("--k,-k", options->k, "How many for each query").range(1, 100000).show_default();
   command.option("--truth", options->truth, "What truth made: recall is measured by it");
+  command.flag("--estimate-recall", options->estimate,
+               "expected_recall judges each query by how its walk went; with --truth, recall_by_estimate shows\n"
+               "the recall of each quarter of the queries, those with the lowest estimates first");
   command.flag("--sweep", options->sweep, "One line for each of many breadths");
   command.option("--target-recall", options->target_recall, "How much of the true nearest to find, on average")
       .show_default();
