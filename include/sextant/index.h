@@ -14,6 +14,7 @@
 // for each other. Memory: address space is reserved for IndexOptions::capacity vectors; memory is taken as they come.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -57,20 +58,29 @@ struct IndexOptions {
   uint64_t seed = 1;                        // same vectors, options and tier: same bytes, on any number of threads
 };
 
-// Ids that a search may return: a set of numbers below a bound.
+// Ids that a search may return. Memory: a bit an id up to the largest, or 8 bytes an id where that is less.
 class AllowedIds {
  public:
   // A bit an id; id i is bit i % 64 of words[i / 64].
   explicit AllowedIds(std::vector<uint64_t> words);
+  // In any order, some more than once.
   static AllowedIds of(std::span<const uint64_t> ids);
-  bool contains(uint64_t id) const { return id / 64 < words_.size() && (words_[id / 64] >> (id % 64) & 1) != 0; }
+  bool contains(uint64_t id) const {
+    if (!has_bits()) return std::binary_search(listed_.begin(), listed_.end(), id);
+    return id / 64 < words_.size() && (words_[id / 64] >> (id % 64) & 1) != 0;
+  }
   size_t count() const { return count_; }
+  // Of the ids, those below BOUND.
+  size_t count_below(uint64_t bound) const;
+  // As the constructor takes them; nothing unless has_bits().
   std::span<const uint64_t> words() const { return words_; }
-  // The ids one by one, ascending, where they are few; else nothing.
-  std::span<const uint64_t> few() const { return few_; }
+  bool has_bits() const { return !words_.empty(); }
+  // The ids one by one, ascending, where they are few or lie far apart; else nothing.
+  std::span<const uint64_t> listed() const { return listed_; }
 
  private:
-  std::vector<uint64_t> words_, few_;
+  AllowedIds() = default;
+  std::vector<uint64_t> words_, listed_;
   size_t count_ = 0;
 };
 

@@ -49,18 +49,36 @@ AllowedIds::AllowedIds(std::vector<uint64_t> words) : words_(std::move(words)) {
   if (count_ > kFew) return;
   for (size_t w = 0; w < words_.size(); ++w) {
     for (uint64_t word = words_[w]; word != 0; word &= word - 1) {
-      few_.push_back(w * 64 + static_cast<size_t>(std::countr_zero(word)));
+      listed_.push_back(w * 64 + static_cast<size_t>(std::countr_zero(word)));
     }
   }
 }
 
 AllowedIds AllowedIds::of(std::span<const uint64_t> ids) {
-  std::vector<uint64_t> words;
-  for (uint64_t id : ids) {
-    if (id / 64 >= words.size()) words.resize(id / 64 + 1);
-    words[id / 64] |= uint64_t{1} << (id % 64);
+  const uint64_t largest = ids.empty() ? 0 : *std::max_element(ids.begin(), ids.end());
+  if (largest / 64 <= ids.size()) {
+    std::vector<uint64_t> words(largest / 64 + 1);
+    for (uint64_t id : ids) words[id / 64] |= uint64_t{1} << (id % 64);
+    return AllowedIds(std::move(words));
   }
-  return AllowedIds(std::move(words));
+  AllowedIds made;
+  made.listed_.assign(ids.begin(), ids.end());
+  std::sort(made.listed_.begin(), made.listed_.end());
+  made.listed_.erase(std::unique(made.listed_.begin(), made.listed_.end()), made.listed_.end());
+  made.count_ = made.listed_.size();
+  return made;
+}
+
+size_t AllowedIds::count_below(uint64_t bound) const {
+  if (!listed_.empty() || count_ == 0) {
+    return static_cast<size_t>(std::lower_bound(listed_.begin(), listed_.end(), bound) - listed_.begin());
+  }
+  size_t beyond = 0;
+  for (uint64_t w = bound / 64; w < words_.size(); ++w) {
+    const uint64_t word = w == bound / 64 ? words_[w] >> (bound % 64) : words_[w];
+    beyond += static_cast<size_t>(std::popcount(word));
+  }
+  return count_ - beyond;
 }
 
 std::unique_ptr<Index> Index::create(const IndexOptions& options) {

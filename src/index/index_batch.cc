@@ -183,7 +183,7 @@ std::vector<IndexSearchResult> IndexImpl::search_batch(std::span<const float> qu
 bool IndexImpl::products_are_cheaper(size_t queries, const IndexSearchOptions& options) const {
   const size_t k = std::min(options.k, size());
   if (options_.metric == Metric::l1 || queries < kProductQueries || k == 0 || k > kProductsForK) return false;
-  const size_t compared = options.allowed == nullptr ? size() : std::min(size(), options.allowed->count());
+  const size_t compared = std::min(size(), count_allowed(options.allowed));
   // What lies here and there is read as slowly for products as without.
   if (is_exact(options)) return compared * kProductPart >= size();
   const PlanAnswer plan = plan_for(k, options);

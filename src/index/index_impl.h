@@ -111,6 +111,8 @@ class IndexImpl : public Index {
   }
   // REQUIRES: there is a graph.
   PlanAnswer plan_for(size_t k, const IndexSearchOptions& options) const;
+  // Of the rows, those that are allowed, at most.
+  size_t count_allowed(const AllowedIds* allowed) const;
   bool products_are_cheaper(size_t queries, const IndexSearchOptions& options) const;
   std::vector<IndexSearchResult> scan_products(std::span<const float> queries, size_t k, const AllowedIds* allowed,
                                                base::ThreadPool& pool) const;
@@ -173,10 +175,10 @@ void IndexImpl::for_rows(const AllowedIds* allowed, Take take) const {
   const size_t count = row_count_.load(std::memory_order_acquire);
   const Gone gone = this->gone();
   if (allowed != nullptr && ids_are_rows()) {
-    for (uint64_t id : allowed->few()) {
+    for (uint64_t id : allowed->listed()) {
       if (id < count && !gone.contains(static_cast<uint32_t>(id))) take(static_cast<uint32_t>(id));
     }
-    if (!allowed->few().empty()) return;
+    if (!allowed->listed().empty()) return;
     for (size_t w = 0; w < allowed->words().size() && w * 64 < count; ++w) {
       for (uint64_t word = allowed->words()[w]; word != 0; word &= word - 1) {
         const size_t row = w * 64 + static_cast<size_t>(std::countr_zero(word));

@@ -81,7 +81,7 @@ PlanAnswer IndexImpl::plan_for(size_t k, const IndexSearchOptions& options) cons
   const size_t breadth =
       std::clamp(options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall), k, most);
   const PlanQuestion question{.rows = size(),
-                              .allowed = options.allowed == nullptr ? size() : options.allowed->count(),
+                              .allowed = count_allowed(options.allowed),
                               .breadth = breadth,
                               .degree = options_.degree,
                               .row_bytes = rows_.row_bytes(),
@@ -91,6 +91,13 @@ PlanAnswer IndexImpl::plan_for(size_t k, const IndexSearchOptions& options) cons
   plan.breadth = std::min(plan.breadth, most);
   plan.expected_recall = measured->recall_of(k, breadth);
   return plan;
+}
+
+// Ids that are not there must not change how the others are searched.
+size_t IndexImpl::count_allowed(const AllowedIds* allowed) const {
+  if (allowed == nullptr) return size();
+  return ids_are_rows() ? allowed->count_below(row_count_.load(std::memory_order_acquire))
+                        : std::min(size(), allowed->count());
 }
 
 IndexSearchResult IndexImpl::scan(std::span<const float> query, size_t k, const AllowedIds* allowed) const {
@@ -174,18 +181,18 @@ std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> quer
   std::vector<Candidate>& found = reader->found;
   Gone gone = this->gone();
   gone.except = except;
-  const size_t wanted = allowed == nullptr ? k : std::min(k, allowed->count());
+  const size_t wanted = std::min(k, count_allowed(allowed));
   if (plan != SearchPlan::filtered_graph) {
     graph_->search(reader->scorer, breadth, gone, reader->memory, found, result.compared);
   } else {
     std::vector<uint64_t> rows_allowed;
     Allowed rows{allowed->words().data(), allowed->words().size() * 64};
-    if (!ids_are_rows()) {
+    if (!ids_are_rows() || !allowed->has_bits()) {
       const size_t count = row_count_.load(std::memory_order_acquire);
       rows_allowed.resize((count + 63) / 64);
-      for (size_t row = 0; row < count; ++row) {
-        if (allowed->contains(ids_[row])) rows_allowed[row / 64] |= uint64_t{1} << (row % 64);
-      }
+      for_rows(allowed, [&](uint32_t row) {
+        if (row < count) rows_allowed[row / 64] |= uint64_t{1} << (row % 64);
+      });
       rows = {rows_allowed.data(), count};
     }
     graph_->descend(reader->scorer, gone, reader->memory, found, result.compared);

@@ -231,6 +231,56 @@ TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
   EXPECT_GE(recall(result.hits, slow_search(index->options().metric, rows, query, 10, &far)), 0.9);
 }
 
+TEST(AllowedIds, may_be_any_numbers) {
+  const std::vector<uint64_t> ids = {uint64_t{1} << 63, 5, 700, 5, UINT64_MAX};
+  const AllowedIds far = AllowedIds::of(ids);
+  EXPECT_EQ(far.count(), 4u);
+  EXPECT_THAT(far.listed(), testing::ElementsAre(5, 700, uint64_t{1} << 63, UINT64_MAX));
+  EXPECT_TRUE(far.contains(uint64_t{1} << 63));
+  EXPECT_FALSE(far.contains(6));
+  EXPECT_FALSE(far.has_bits());
+  EXPECT_EQ(far.count_below(701), 2u);
+  const AllowedIds near = AllowedIds::of(numbers(10000, 3));
+  EXPECT_EQ(near.count(), 10000u);
+  EXPECT_TRUE(near.has_bits());
+  EXPECT_TRUE(near.listed().empty());
+  for (uint64_t bound : {0, 3, 4, 64, 127, 128, 9999, 10003, 20000}) {
+    EXPECT_EQ(near.count_below(bound), std::clamp<uint64_t>(bound, 3, 10003) - 3) << bound;
+  }
+  EXPECT_EQ(AllowedIds::of({}).count(), 0u);
+  EXPECT_EQ(AllowedIds::of({}).count_below(10), 0u);
+}
+
+TEST(GraphIndex, searches_alike_whether_ids_that_are_not_there_are_allowed) {
+  const size_t dim = 16, count = 3000;
+  const std::vector<float> rows = clustered(count, dim, 1);
+  for (uint64_t first : {uint64_t{0}, uint64_t{1} << 40}) {
+    auto index = Index::create({.dim = dim, .build_breadth = 40, .capacity = 2 * count});
+    index->add(numbers(count, first), rows);
+    for (uint64_t step : {1, 3, 200}) {
+      std::vector<uint64_t> ids;
+      for (uint64_t id = 0; id < count; id += step) ids.push_back(first + id);
+      const AllowedIds there = AllowedIds::of(ids);
+      for (uint64_t id = 0; id < count; id += step) ids.push_back(first + count + 5 + 1000 * id);
+      const AllowedIds more = AllowedIds::of(ids);
+      for (size_t q = 0; q < 5; ++q) {
+        const std::span<const float> query(rows.data() + q * dim, dim);
+        const IndexSearchResult expected = index->search(query, {.allowed = &there});
+        EXPECT_EQ(expected.hits.size(), std::min<size_t>(10, count / step));
+        for (const IndexHit& hit : expected.hits) EXPECT_EQ((hit.id - first) % step, 0u);
+        if (first == 0) {
+          const IndexSearchResult found = index->search(query, {.allowed = &more});
+          EXPECT_EQ(found.hits, expected.hits);
+          EXPECT_EQ(found.plan, expected.plan);
+        } else {
+          EXPECT_EQ(index->search(query, {.exact = true, .allowed = &more}).hits,
+                    index->search(query, {.exact = true, .allowed = &there}).hits);
+        }
+      }
+    }
+  }
+}
+
 TEST(GraphIndex, walks_only_as_broadly_as_asked_and_finds_accordingly) {
   auto index = Index::create({.dim = 48, .metric = Metric::cosine, .capacity = 20000});
   const std::vector<float> rows = clustered(12000, 48, 1, 60);

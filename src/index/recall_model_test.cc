@@ -67,10 +67,10 @@ TEST(RecallModel, survives_numbers_that_are_none) {
 
 // The estimate of each query is held to what it found: by quarters, from the least to the most trusted.
 TEST(GraphIndex, estimates_the_recall_of_single_queries) {
-  const size_t dim = 48, rows_count = 8000, count = 400;
-  auto index = Index::create({.dim = dim, .metric = Metric::l2, .capacity = 2 * rows_count});
-  index->add(numbers(rows_count), clustered(rows_count, dim, 1, 40));
-  const std::vector<float> queries = clustered(count, dim, 2, 40);
+  const size_t dim = 96, rows_count = 5000, clusters = 200, count = 200;
+  auto index = Index::create({.dim = dim, .metric = Metric::l2, .build_breadth = 60, .capacity = 2 * rows_count});
+  index->add(numbers(rows_count), clustered(rows_count, dim, 1, clusters));
+  const std::vector<float> queries = clustered(count, dim, 2, clusters);
   index->calibrate();
   base::TemporaryFolder folder;
   index->save(folder.path() / "i.idx");
@@ -80,8 +80,8 @@ TEST(GraphIndex, estimates_the_recall_of_single_queries) {
   double mean = 0, estimated = 0;
   for (size_t q = 0; q < count; ++q) {
     const std::span<const float> query(queries.data() + q * dim, dim);
-    const IndexSearchResult result = index->search(query, {.breadth = 10, .estimate_recall = true});
-    EXPECT_EQ(opened->search(query, {.breadth = 10, .estimate_recall = true}).expected_recall, result.expected_recall);
+    const IndexSearchResult result = index->search(query, {.breadth = 14, .estimate_recall = true});
+    EXPECT_EQ(opened->search(query, {.breadth = 14, .estimate_recall = true}).expected_recall, result.expected_recall);
     double found = 0;
     for (const IndexHit& hit : result.hits) {
       found += std::count(truth[q].hits.begin(), truth[q].hits.end(), hit) > 0 ? 0.1 : 0;
@@ -90,7 +90,7 @@ TEST(GraphIndex, estimates_the_recall_of_single_queries) {
     mean += found / count;
     estimated += result.expected_recall / count;
   }
-  EXPECT_NEAR(estimated, mean, 0.04);
+  EXPECT_NEAR(estimated, mean, 0.08) << "queries that are not in it are a little easier than its own vectors";
   std::sort(walks.begin(), walks.end());
   const auto quarter = [&](size_t number) {
     double found = 0;
@@ -98,7 +98,7 @@ TEST(GraphIndex, estimates_the_recall_of_single_queries) {
     return found;
   };
   EXPECT_GT(quarter(3), quarter(0) + 0.05) << "those that are trusted most found no more than the others";
-  const IndexSearchResult plain = index->search(std::span(queries).first(dim), {.breadth = 10});
+  const IndexSearchResult plain = index->search(std::span(queries).first(dim), {.breadth = 14});
   EXPECT_NEAR(plain.expected_recall, mean, 0.1) << "that of all walks";
 }
 
