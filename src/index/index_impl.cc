@@ -21,6 +21,8 @@ constexpr size_t kDimMax = 65536;
 constexpr size_t kRowsAtOnce = 64;
 // From so many on, the rows of a new graph find their neighbours by products of all in groups.
 constexpr size_t kBulkRows = 4096;
+// Landmarks are chosen anew when one in so many rows came since.
+constexpr size_t kLandmarksLast = 4;
 // Rows after which memory of a mapped file is given up.
 constexpr size_t kGiveUpRows = 16384;
 
@@ -343,7 +345,9 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
       if (give_up) give_up();
     }
   }
-  if (options_.metric != Metric::l1 && alive_ >= 2 * landmark_rows_) {
+  // Where many rows are new there may be clusters without any.
+  rows_since_landmarks_ += rows.size();
+  if (options_.metric != Metric::l1 && rows_since_landmarks_ >= landmark_rows_ / kLandmarksLast) {
     if (all.empty()) {
       for (uint32_t row = 0; row < row_count_; ++row) {
         if (!gone().contains(row)) all.push_back(row);
@@ -353,6 +357,7 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
         choose_landmarks(all, vectors_, Landmarks::count_for(all.size()), options_.seed, pool);
     set_landmarks(std::make_unique<const Landmarks>(std::move(chosen), vectors_));
     landmark_rows_ = all.size();
+    rows_since_landmarks_ = 0;
   }
   if (is_new && bulk_ && all.size() >= kBulkRows && options_.metric != Metric::l1) {
     const NearRows near(rows, vectors_, options_.seed, pool, progress);

@@ -167,6 +167,7 @@ class IndexImpl : public Index {
   std::unique_ptr<const Landmarks> landmarks_;
   std::vector<std::pair<std::unique_ptr<const Landmarks>, uint64_t>> retired_landmarks_;
   size_t landmark_rows_ = 0;  // how many there were when landmarks were chosen
+  size_t rows_since_landmarks_ = 0;
   std::vector<uint32_t> free_rows_;
 };
 
