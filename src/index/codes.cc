@@ -132,6 +132,23 @@ uint32_t Codes::ones(size_t row) const {
   return ones;
 }
 
+// From sums of COUNT rows, the i-th of which is number(i), to products.
+template <class Number>
+void Codes::finish(const CodedQuery& query, const Sums& sums, size_t count, Number number, float* products) const {
+  if (kind_ == CodeKind::sq1) {
+    for (size_t i = 0; i < count; ++i) {
+      const size_t row = number(i);
+      // Signs are 2 c - 1 of bits c, and the query's components low + level.
+      const float with_ones = query.low * static_cast<float>(ones(row)) + static_cast<float>(sums.of_bits[i]);
+      products[i] = factors_[row].scale * query.scale * (2 * with_ones - query.middle);
+    }
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    products[i] = factors_[number(i)].scale * query.scale * (static_cast<float>(sums.of_levels[i]) - query.middle);
+  }
+}
+
 void Codes::make_query(const float* values, CodedQuery& query) const {
   if (kind_ == CodeKind::sq1) return make_planes(values, query);
   const simd::Kernels& k = simd::kernels();
@@ -168,33 +185,47 @@ void Codes::make_query(size_t row, CodedQuery& query) const {
 }
 
 void Codes::products(const CodedQuery& query, const uint32_t* ids, size_t count, float* products) const {
-  constexpr size_t kGroup = 64;
-  int32_t sums[kGroup];
-  uint32_t plane_sums[kGroup];
+  Sums sums;
+  const simd::Kernels& k = simd::kernels();
+  const auto* codes = reinterpret_cast<const uint8_t*>(codes_);
+  for (size_t begin = 0; begin < count; begin += kGroup) {
+    const size_t n = std::min(kGroup, count - begin);
+    const uint32_t* group = ids + begin;
+    switch (kind_) {
+      case CodeKind::sq1:
+        k.dot_u1_ids(query.planes(), codes, row_bytes_, dim_ / 8, group, n, sums.of_bits);
+        break;
+      case CodeKind::sq4:
+        k.dot_u4_ids(query.values.data(), codes, row_bytes_, dim_, group, n, sums.of_levels);
+        break;
+      default:
+        k.dot_i8_ids(query.values.data(), reinterpret_cast<const int8_t*>(codes), row_bytes_, dim_, group, n,
+                     sums.of_levels);
+    }
+    finish(
+        query, sums, n, [&](size_t i) { return group[i]; }, products + begin);
+  }
+}
+
+void Codes::first_products(const CodedQuery& query, size_t count, float* products) const {
+  Sums sums;
   const simd::Kernels& k = simd::kernels();
   for (size_t begin = 0; begin < count; begin += kGroup) {
     const size_t n = std::min(kGroup, count - begin);
-    if (kind_ == CodeKind::sq1) {
-      k.dot_u1_ids(reinterpret_cast<const uint8_t*>(query.values.data()), reinterpret_cast<const uint8_t*>(codes_),
-                   row_bytes_, dim_ / 8, ids + begin, n, plane_sums);
-      for (size_t i = 0; i < n; ++i) {
-        const uint32_t row = ids[begin + i];
-        // Signs are 2 c - 1 of bits c, and the query's components low + level.
-        const float with_ones = query.low * static_cast<float>(ones(row)) + static_cast<float>(plane_sums[i]);
-        products[begin + i] = factors_[row].scale * query.scale * (2 * with_ones - query.middle);
-      }
-      continue;
+    const auto* codes = reinterpret_cast<const uint8_t*>(codes_ + begin * row_bytes_);
+    switch (kind_) {
+      case CodeKind::sq1:
+        k.dot_u1_rows(query.planes(), {codes, n, dim_ / 8, row_bytes_}, sums.of_bits);
+        break;
+      case CodeKind::sq4:
+        k.dot_u4_rows(query.values.data(), {codes, n, dim_, row_bytes_}, sums.of_levels);
+        break;
+      default:
+        k.dot_i8_rows(query.values.data(), {reinterpret_cast<const int8_t*>(codes), n, dim_, row_bytes_},
+                      sums.of_levels);
     }
-    if (kind_ == CodeKind::sq4) {
-      k.dot_u4_ids(query.values.data(), reinterpret_cast<const uint8_t*>(codes_), row_bytes_, dim_, ids + begin, n,
-                   sums);
-    } else {
-      k.dot_i8_ids(query.values.data(), reinterpret_cast<const int8_t*>(codes_), row_bytes_, dim_, ids + begin, n,
-                   sums);
-    }
-    for (size_t i = 0; i < n; ++i) {
-      products[begin + i] = factors_[ids[begin + i]].scale * query.scale * (static_cast<float>(sums[i]) - query.middle);
-    }
+    finish(
+        query, sums, n, [&](size_t i) { return begin + i; }, products + begin);
   }
 }
 

@@ -26,6 +26,8 @@ struct CodedQuery {
   float scale = 0;             // of values
   float middle = 0;            // what the codes' middle contributes to every product
   float low = 0;               // sq1: what the lowest level stands for, in scales
+
+  const uint8_t* planes() const { return reinterpret_cast<const uint8_t*>(values.data()); }
 };
 
 // What stands beside a row's code.
@@ -71,6 +73,8 @@ class Codes {
 
   // Estimated products of the query with rows ids[0..count).
   void products(const CodedQuery& query, const uint32_t* ids, size_t count, float* products) const;
+  // Of the first COUNT rows; the same bytes, faster.
+  void first_products(const CodedQuery& query, size_t count, float* products) const;
   Prefetch prefetch() const { return {codes_, row_bytes_, factors_}; }
   float length(uint32_t row) const { return factors_[row].length; }
 
@@ -78,6 +82,14 @@ class Codes {
   std::span<const CodeFactors> factors(size_t count) const { return {factors_, count}; }
 
  private:
+  // Rows whose sums are made before they become products.
+  static constexpr size_t kGroup = 64;
+  union Sums {
+    int32_t of_levels[kGroup];
+    uint32_t of_bits[kGroup];
+  };
+  template <class Number>
+  void finish(const CodedQuery& query, const Sums& sums, size_t count, Number number, float* products) const;
   void make_planes(const float* values, CodedQuery& query) const;
   uint32_t ones(size_t row) const;
   base::GrowingArray<std::byte> owned_codes_;

@@ -73,6 +73,9 @@ TEST_P(CodesOf, estimate_products_without_bias_and_as_well_as_they_say) {
   for (uint32_t i = 0; i < count; ++i) ids.push_back(count - 1 - i);
   std::vector<float> products(count);
   codes.products(query, ids.data(), count, products.data());
+  std::vector<float> first(count);
+  codes.first_products(query, count, first.data());
+  for (size_t i = 0; i < count; ++i) EXPECT_EQ(products[i], first[ids[i]]);
   double bias = 0, squared = 0;
   for (size_t i = 0; i < count; ++i) {
     const double difference = products[i] - dot(query_values, rows[ids[i]]);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "base/random.h"
@@ -28,10 +27,7 @@ constexpr double kPower = 40;
 Landmarks::Landmarks(std::vector<uint32_t> rows, const Vectors& vectors)
     : Landmarks(std::vector(rows), vectors.codes == nullptr ? Codes() : Codes(*vectors.codes, rows)) {}
 
-Landmarks::Landmarks(std::vector<uint32_t> rows, Codes codes)
-    : rows_(std::move(rows)), places_(rows_.size()), codes_(std::move(codes)) {
-  std::iota(places_.begin(), places_.end(), 0u);
-}
+Landmarks::Landmarks(std::vector<uint32_t> rows, Codes codes) : rows_(std::move(rows)), codes_(std::move(codes)) {}
 
 size_t Landmarks::count_for(size_t rows) { return static_cast<size_t>(kOfRoot * std::sqrt(static_cast<double>(rows))); }
 
@@ -41,7 +37,7 @@ void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>&
                             std::vector<Candidate>& found) const {
   distances.resize(rows_.size());
   if (scorer.codes() != CodeKind::none && scorer.codes() == codes_.kind()) {
-    scorer.distances_in(codes_, places_.data(), rows_.size(), distances.data());
+    scorer.first_distances(codes_, rows_.size(), distances.data());
   } else {
     scorer.distances(rows_.data(), rows_.size(), distances.data());
   }

@@ -39,7 +39,7 @@ class Landmarks {
   void add_nearest(const Scorer& scorer, Gone gone, std::vector<float>& distances, std::vector<Candidate>& found) const;
 
  private:
-  std::vector<uint32_t> rows_, places_;
+  std::vector<uint32_t> rows_;
   Codes codes_;
 };
 

@@ -65,21 +65,30 @@ void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
     }
     return;
   }
-  distances_in(*vectors_.codes, rows, count, out);
+  vectors_.codes->products(query_, rows, count, out);
+  from_products(
+      *vectors_.codes, count, [&](size_t i) { return rows[i]; }, out);
 }
 
-void Scorer::distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const {
-  codes.products(query_, rows, count, out);
+void Scorer::first_distances(const Codes& codes, size_t count, float* out) const {
+  codes.first_products(query_, count, out);
+  from_products(
+      codes, count, [](size_t i) { return static_cast<uint32_t>(i); }, out);
+}
+
+// In place; the i-th is of row row_at(i).
+template <class RowAt>
+void Scorer::from_products(const Codes& codes, size_t count, RowAt row_at, float* out) const {
   switch (form_) {
     case Form::product:
       for (size_t i = 0; i < count; ++i) out[i] = -out[i];
       return;
     case Form::euclidean:
-      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + codes.length(rows[i]) - 2 * out[i];
+      for (size_t i = 0; i < count; ++i) out[i] = squared_length_ + codes.length(row_at(i)) - 2 * out[i];
       return;
     case Form::lifted:
       for (size_t i = 0; i < count; ++i) {
-        const float length = codes.length(rows[i]);
+        const float length = codes.length(row_at(i));
         const float difference = lift_ - vectors_.space->lift(length);
         out[i] = squared_length_ + length - 2 * out[i] + difference * difference;
       }

@@ -37,8 +37,8 @@ class Scorer {
   void set_row(uint32_t row);
 
   void distances(const uint32_t* rows, size_t count, float* out) const;
-  // The same of CODES of other rows, of the kind of codes(), which number from 0 on.
-  void distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const;
+  // The same of the first COUNT rows of CODES, which are others' but of the kind of codes().
+  void first_distances(const Codes& codes, size_t count, float* out) const;
   float distance(uint32_t row) const {
     float out;
     distances(&row, 1, &out);
@@ -63,6 +63,9 @@ class Scorer {
     exact,         // the metric itself
     lifted_exact,  // lifted, of the rows themselves
   };
+
+  template <class RowAt>
+  void from_products(const Codes& codes, size_t count, RowAt row_at, float* out) const;
 
   const Vectors& vectors_;
   Form form_ = Form::product;
