@@ -343,7 +343,7 @@ struct Avx2Planes : BitShape {
 void fill_avx2(Kernels& kernels) {
   fill<Avx2Floats, Avx2Bytes>(kernels);
   kernels.hamming = hamming;
-  kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_differences<WordDifferences>(kernels);
   fill_nibbles<Avx2Nibbles>(kernels);
   fill_planes<Avx2Planes>(kernels);
 }

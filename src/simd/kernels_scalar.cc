@@ -285,7 +285,7 @@ float normalize_wide(float* values, size_t dim) {
 void fill_scalar(Kernels& kernels) {
   fill<ScalarFloats, ScalarBytes>(kernels);
   kernels.hamming = hamming;
-  kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_differences<WordDifferences>(kernels);
   fill_nibbles<ScalarNibbles>(kernels);
   fill_planes<ScalarPlanes>(kernels);
 }
