@@ -124,9 +124,9 @@ void fill(const sextant::IndexOptions& from, sextant_index_options& out) {
 }
 
 // The numbers that the header promises.
-static_assert(static_cast<uint32_t>(sextant::Metric::l1) == SEXTANT_L1);
+static_assert(static_cast<uint32_t>(sextant::Metric::hamming) == SEXTANT_HAMMING);
 static_assert(static_cast<uint32_t>(sextant::Metric::dot) == SEXTANT_DOT);
-static_assert(static_cast<uint32_t>(sextant::ElementType::uint8) == SEXTANT_UINT8);
+static_assert(static_cast<uint32_t>(sextant::ElementType::bit) == SEXTANT_BIT);
 static_assert(static_cast<uint32_t>(sextant::ElementType::bfloat16) == SEXTANT_BFLOAT16);
 static_assert(static_cast<uint32_t>(sextant::IndexKind::flat) == SEXTANT_FLAT_INDEX);
 static_assert(static_cast<uint32_t>(sextant::CodeKind::sq8) == SEXTANT_CODES_SQ8);
@@ -187,8 +187,8 @@ sextant_status sextant_index_create(const sextant_index_options* options, sextan
     need(out, "out");
     check_struct(options->struct_bytes, sizeof(*options), "options");
     const sextant::IndexOptions given = {.dim = options->dim,
-                                         .metric = checked(options->metric, sextant::Metric::l1, "metric"),
-                                         .type = checked(options->type, sextant::ElementType::uint8, "type"),
+                                         .metric = checked(options->metric, sextant::Metric::hamming, "metric"),
+                                         .type = checked(options->type, sextant::ElementType::bit, "type"),
                                          .kind = checked(options->kind, sextant::IndexKind::flat, "kind"),
                                          .codes = checked(options->codes, sextant::CodeKind::sq8, "codes"),
                                          .degree = options->degree,

@@ -104,15 +104,19 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   auto expect = [&](bool good, std::string_view what, uint64_t found) {
     if (!good) file.fail(fmt::format("{} is {}", what, found));
   };
-  expect(head.dim >= 1 && head.dim <= 65536, "dim", head.dim);
+  expect(head.dim >= 1 && head.dim <= kDimMax, "dim", head.dim);
   expect(head.rows < (uint64_t{1} << 31), "the number of rows", head.rows);
   expect(head.alive <= head.rows, "the number of vectors", head.alive);
   expect(head.degree >= 4 && head.degree <= kDegreeMax, "degree", head.degree);
-  expect(head.metric <= static_cast<uint32_t>(Metric::l1), "metric", head.metric);
-  expect(head.type <= static_cast<uint32_t>(ElementType::uint8), "element type", head.type);
+  expect(head.metric <= static_cast<uint32_t>(Metric::hamming), "metric", head.metric);
+  expect(head.type <= static_cast<uint32_t>(ElementType::bit), "element type", head.type);
+  const bool bits = head.type == static_cast<uint32_t>(ElementType::bit);
+  expect((head.metric == static_cast<uint32_t>(Metric::hamming)) == bits, "metric beside this element type",
+         head.metric);
   expect(head.kind <= static_cast<uint32_t>(IndexKind::flat), "kind", head.kind);
   expect(head.codes >= static_cast<uint32_t>(CodeKind::none) && head.codes <= static_cast<uint32_t>(CodeKind::sq8),
          "the kind of codes", head.codes);
+  expect(!bits || head.codes == static_cast<uint32_t>(CodeKind::none), "the kind of codes of bits", head.codes);
   expect(head.points <= 1024, "the number of measured points", head.points);
   expect(head.has_graph == 0 || (head.height >= 1 && head.height <= kLayersMax), "the number of layers", head.height);
   options_.dim = head.dim;
@@ -133,8 +137,8 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
     return {reinterpret_cast<const T*>(copy.data()), mapped.size()};
   };
   const size_t rows = head.rows;
-  const size_t row_bytes = options_.dim * element_bytes(options_.type);
-  rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", rows * row_bytes));
+  const size_t vector_bytes = rows * row_bytes(options_.type, options_.dim);
+  rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", vector_bytes));
   vectors_.rows = &rows_;
   if (head.ids_are_rows == 0) ids_ = file.get<uint64_t>("ids", rows).data();
   ids_are_rows_ = head.ids_are_rows != 0;

@@ -5,6 +5,11 @@
 namespace sextant::index {
 
 void Scorer::set_query(const float* query) {
+  if (vectors_.rows->type() == ElementType::bit) {
+    form_ = Form::bits;
+    bits_.resize(vectors_.rows->row_bytes());
+    return pack_bits(query, vectors_.rows->dim(), bits_.data());
+  }
   if (vectors_.codes == nullptr) {
     form_ = Form::exact;
     values_.assign(query, query + vectors_.rows->dim());
@@ -26,6 +31,12 @@ void Scorer::set_new_row(const float* row) {
 }
 
 void Scorer::set_row(uint32_t row) {
+  if (vectors_.rows->type() == ElementType::bit) {
+    form_ = Form::bits;
+    const auto* bits = reinterpret_cast<const uint8_t*>(vectors_.rows->at(row));
+    bits_.assign(bits, bits + vectors_.rows->row_bytes());
+    return;
+  }
   if (vectors_.codes == nullptr) {
     form_ = Form::exact;
     values_.resize(vectors_.rows->dim());
@@ -38,6 +49,7 @@ void Scorer::set_row(uint32_t row) {
 }
 
 void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
+  if (form_ == Form::bits) return vectors_.rows->score_bits(bits_.data(), rows, count, out);
   if (form_ == Form::exact) {
     const Metric metric = vectors_.space->metric();
     vectors_.rows->score(metric, values_.data(), rows, count, out);
@@ -66,6 +78,7 @@ void Scorer::distances_in(const Codes& codes, const uint32_t* rows, size_t count
       }
       return;
     case Form::exact:
+    case Form::bits:
       return;
   }
 }

@@ -60,6 +60,7 @@ class Scorer {
     euclidean,  // |q|^2 + |x|^2 - 2 <q, x>
     lifted,     // the same with Space's additional component
     exact,      // the metric itself
+    bits,       // hamming of rows of bits
   };
 
   const Vectors& vectors_;
@@ -68,6 +69,7 @@ class Scorer {
   float squared_length_ = 0;
   float lift_ = 0;
   std::vector<float> values_;  // the query, transformed, or as it was given
+  std::vector<uint8_t> bits_;  // the query, where rows are bits
 };
 
 }  // namespace sextant::index
