@@ -121,8 +121,8 @@ TEST(BitIndex, goes_with_hamming_and_without_codes) {
 
 // Enough rows to be linked in groups, with landmarks.
 TEST(BitIndex, finds_the_nearest_by_walks_batches_and_scans_before_and_after_it_is_saved) {
-  const size_t dim = 100, count = 4500;
-  const std::vector<float> rows = clustered_bits(count, dim, 1), queries = clustered_bits(40, dim, 2);
+  const size_t dim = 100, count = 4200;
+  const std::vector<float> rows = clustered_bits(count, dim, 1), queries = clustered_bits(25, dim, 2);
   const auto index = Index::create(options_of(dim));
   index->add(numbers(count), rows);
   EXPECT_EQ(recall_at_10(*index, rows, queries, {.exact = true}), 1.0);
@@ -130,7 +130,7 @@ TEST(BitIndex, finds_the_nearest_by_walks_batches_and_scans_before_and_after_it_
   EXPECT_LT(narrow, 1.0) << "is it a walk?";
   EXPECT_GE(narrow, 0.6);
   EXPECT_GE(recall_at_10(*index, rows, queries, {.breadth = 100}), 0.97);
-  index->calibrate(100);
+  index->calibrate(50);
   EXPECT_GE(recall_at_10(*index, rows, queries, {.target_recall = 0.9}), 0.87);
 
   const base::TemporaryFolder folder;
@@ -141,7 +141,7 @@ TEST(BitIndex, finds_the_nearest_by_walks_batches_and_scans_before_and_after_it_
   for (const IndexSearchOptions& options :
        {IndexSearchOptions{.k = 10, .exact = true}, IndexSearchOptions{.k = 10, .breadth = 40}}) {
     const std::vector<IndexSearchResult> together = index->search_batch(queries, options);
-    for (size_t q = 0; q < 40; ++q) {
+    for (size_t q = 0; q < 25; ++q) {
       const auto query = std::span(queries).subspan(q * dim, dim);
       EXPECT_EQ(together[q].plan, options.exact ? SearchPlan::scan : SearchPlan::graph);
       EXPECT_EQ(together[q].hits, index->search(query, options).hits);

@@ -422,7 +422,7 @@ class Run {
     for (size_t q = 0; q < query_count(); ++q) {
       std::vector<uint64_t> ids;
       for (uint32_t id : truth_->ids(q).first(options_.k)) {
-        if (id != io::TruthFile::kNoId) ids.push_back(id);
+        if (id < index_.size()) ids.push_back(id);
       }
       const AllowedIds nearest = AllowedIds::of(ids);
       const IndexSearchResult result = index_.search(std::span(queries_).subspan(q * dim, dim),
