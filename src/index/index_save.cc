@@ -73,6 +73,7 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
         file.add("landmark_factors", landmarks_->codes().factors(landmarks_->rows().size()));
         file.add("landmark_codes", landmarks_->codes().codes(landmarks_->rows().size()));
       }
+      if (!landmarks_->bits().empty()) file.add("landmark_bits", landmarks_->bits());
     }
     if (codes_) {
       file.add("factors", codes_->factors(rows));
@@ -214,7 +215,10 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
         Codes(options_.codes, dim, file.get<std::byte>("landmark_codes", count * Codes::row_bytes(options_.codes, dim)),
               file.get<CodeFactors>("landmark_factors", count));
   }
-  set_landmarks(std::make_unique<const Landmarks>(std::vector(landmarks.begin(), landmarks.end()), std::move(codes)));
+  std::span<const std::byte> landmark_bits;
+  if (bits) landmark_bits = file.get<std::byte>("landmark_bits", count * rows_.row_bytes());
+  set_landmarks(std::make_unique<const Landmarks>(std::vector(landmarks.begin(), landmarks.end()), std::move(codes),
+                                                  std::vector(landmark_bits.begin(), landmark_bits.end())));
   graph_ready_ = true;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simd/kernels.h"
+
 namespace sextant::index {
 
 void Scorer::set_query(const float* query) {
@@ -59,6 +61,18 @@ void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
     return;
   }
   distances_in(*vectors_.codes, rows, count, out);
+}
+
+void Scorer::distances_in(std::span<const std::byte> bits, size_t count, float* out) const {
+  constexpr size_t kStep = 256;
+  const size_t bytes = bits_.size();
+  uint32_t sums[kStep];
+  for (size_t begin = 0; begin < count; begin += kStep) {
+    const size_t n = std::min(kStep, count - begin);
+    const auto* rows = reinterpret_cast<const uint8_t*>(bits.data()) + begin * bytes;
+    simd::kernels().hamming_rows(bits_.data(), {rows, n, bytes, bytes}, sums);
+    for (size_t i = 0; i < n; ++i) out[begin + i] = static_cast<float>(static_cast<int32_t>(sums[i]));
+  }
 }
 
 void Scorer::distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const {

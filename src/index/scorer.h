@@ -39,6 +39,8 @@ class Scorer {
   void distances(const uint32_t* rows, size_t count, float* out) const;
   // The same of CODES of other rows, which number from 0 on. REQUIRES: vectors have codes.
   void distances_in(const Codes& codes, const uint32_t* rows, size_t count, float* out) const;
+  // The same of BITS, one row after another. REQUIRES: rows are of bits.
+  void distances_in(std::span<const std::byte> bits, size_t count, float* out) const;
   float distance(uint32_t row) const {
     float out;
     distances(&row, 1, &out);
