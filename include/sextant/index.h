@@ -28,8 +28,9 @@
 
 namespace sextant {
 
-// What a vector's components are stored as.
-enum class ElementType : uint32_t { float32, float16, bfloat16, int8, uint8 };
+// What a vector's components are stored as. bit: a component is 0 or 1, packed eight to a byte, component i being bit
+// i % 8 of byte i / 8; it goes with Metric::hamming, and that with it.
+enum class ElementType : uint32_t { float32, float16, bfloat16, int8, uint8, bit };
 std::string_view name(ElementType type);
 
 enum class IndexKind : uint32_t {
@@ -39,7 +40,7 @@ enum class IndexKind : uint32_t {
 
 // What a graph walks over.
 enum class CodeKind : uint32_t {
-  automatic,  // sq4, or none for l1, where products of codes mean nothing
+  automatic,  // sq4, or none for l1, where products of codes mean nothing, and for hamming, where rows are codes
   none,       // the vectors themselves
   sq4,        // 4 bits a component after a random rotation
   sq8,        // 8 bits likewise
@@ -142,15 +143,16 @@ class Index {
   virtual ~Index() = default;
 
   // vectors [ids.size(), dim], row-major. An id that is there already gets the new vector. Nothing is added where a
-  // vector has a component that is NaN, infinite or beyond the element type (whole numbers alone for int8 and uint8),
-  // or a squared length above 1e37, beyond which float32 cannot tell distances (invalid_argument, naming the vector's
-  // number), or room is missing (exhausted). threads: 0 for as many as the machine has.
+  // vector has a component that is NaN, infinite or beyond the element type (whole numbers alone for int8 and uint8, 0
+  // and 1 for bit), or a squared length above 1e37, beyond which float32 cannot tell distances (invalid_argument,
+  // naming the vector's number), or room is missing (exhausted). threads: 0 for as many as the machine has.
   virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads = 0) = 0;
   // Returns whether it was there. The vectors around it are linked anew at once, and its room is used again.
   virtual bool remove(uint64_t id) = 0;
 
   // The k nearest to query [dim]; fewer only where fewer are there, or allowed.
-  // Throws invalid_argument for a query of another length or with a component that is NaN or infinite.
+  // Throws invalid_argument for a query of another length or with a component that is NaN or infinite, or, where the
+  // type is bit, anything but 0 and 1.
   virtual IndexSearchResult search(std::span<const float> query, const IndexSearchOptions& options = {}) const = 0;
 
   // The same for queries [n, dim], best for many: n results in their order. Where products of matrices are the cheaper

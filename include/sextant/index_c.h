@@ -51,8 +51,15 @@ const char* sextant_last_error(void);
 const char* sextant_version(void);
 
 /* The numbers are those of the C++ enums of these names. */
-enum { SEXTANT_COSINE = 0, SEXTANT_DOT = 1, SEXTANT_L2 = 2, SEXTANT_L1 = 3 };
-enum { SEXTANT_FLOAT32 = 0, SEXTANT_FLOAT16 = 1, SEXTANT_BFLOAT16 = 2, SEXTANT_INT8 = 3, SEXTANT_UINT8 = 4 };
+enum { SEXTANT_COSINE = 0, SEXTANT_DOT = 1, SEXTANT_L2 = 2, SEXTANT_L1 = 3, SEXTANT_HAMMING = 4 };
+enum {
+  SEXTANT_FLOAT32 = 0,
+  SEXTANT_FLOAT16 = 1,
+  SEXTANT_BFLOAT16 = 2,
+  SEXTANT_INT8 = 3,
+  SEXTANT_UINT8 = 4,
+  SEXTANT_BIT = 5
+};
 enum { SEXTANT_GRAPH_INDEX = 0, SEXTANT_FLAT_INDEX = 1 };
 enum {
   SEXTANT_CODES_AUTOMATIC = 0,

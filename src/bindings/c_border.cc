@@ -75,8 +75,8 @@ IndexOptions index_options(const sextant_index_options* options) {
   need(options, "options");
   check_struct(options->struct_bytes, sizeof(*options), "options");
   return {.dim = options->dim,
-          .metric = checked(options->metric, Metric::l1, "metric"),
-          .type = checked(options->type, ElementType::uint8, "type"),
+          .metric = checked(options->metric, Metric::hamming, "metric"),
+          .type = checked(options->type, ElementType::bit, "type"),
           .kind = checked(options->kind, IndexKind::flat, "kind"),
           .codes = checked(options->codes, CodeKind::sq1, "codes"),
           .degree = options->degree,

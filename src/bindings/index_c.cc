@@ -56,9 +56,9 @@ void fill(const sextant::IndexSearchResult& result, sextant_hit* hits, size_t& f
 }
 
 // The numbers that the header promises.
-static_assert(static_cast<uint32_t>(sextant::Metric::l1) == SEXTANT_L1);
+static_assert(static_cast<uint32_t>(sextant::Metric::hamming) == SEXTANT_HAMMING);
 static_assert(static_cast<uint32_t>(sextant::Metric::dot) == SEXTANT_DOT);
-static_assert(static_cast<uint32_t>(sextant::ElementType::uint8) == SEXTANT_UINT8);
+static_assert(static_cast<uint32_t>(sextant::ElementType::bit) == SEXTANT_BIT);
 static_assert(static_cast<uint32_t>(sextant::ElementType::bfloat16) == SEXTANT_BFLOAT16);
 static_assert(static_cast<uint32_t>(sextant::IndexKind::flat) == SEXTANT_FLAT_INDEX);
 static_assert(static_cast<uint32_t>(sextant::CodeKind::sq8) == SEXTANT_CODES_SQ8);

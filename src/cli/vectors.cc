@@ -21,6 +21,16 @@ std::vector<float> embed_one(const Embedder& model, std::string_view text, const
   return vector;
 }
 
+Metric parse_float_metric(std::string_view name) {
+  const Metric metric = parse_metric(name);
+  if (metric == Metric::hamming) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        "--metric: hamming compares vectors of bits; expected cosine, dot (ip), l2 (euclidean) or l1 (manhattan)");
+  }
+  return metric;
+}
+
 float measure(Metric metric, std::span<const float> a, std::span<const float> b) {
   const simd::Kernels& kernel = simd::kernels();
   switch (metric) {
@@ -32,6 +42,8 @@ float measure(Metric metric, std::span<const float> a, std::span<const float> b)
       return std::sqrt(kernel.l2_squared_f32(a.data(), b.data(), a.size()));
     case Metric::l1:
       return kernel.l1_f32(a.data(), b.data(), a.size());
+    case Metric::hamming:
+      break;
   }
   return 0;
 }

@@ -15,7 +15,10 @@ namespace sextant::cli {
 struct Context;
 std::vector<float> embed_one(const Embedder& model, std::string_view text, const Context& context);
 
-// Higher is nearer for cosine and dot, lower for l2 and l1. REQUIRES: a.size() == b.size().
+// What --metric says, of vectors of floats. Throws invalid_argument for hamming, too.
+Metric parse_float_metric(std::string_view name);
+
+// Higher is nearer for cosine and dot, lower for l2 and l1. REQUIRES: a.size() == b.size(), not hamming.
 float measure(Metric metric, std::span<const float> a, std::span<const float> b);
 
 // A vocabulary with a vector each, for nearest and analogy.

@@ -44,7 +44,10 @@ struct Prefetch {
 
   void operator()(uint32_t row) const {
     const std::byte* from = rows + row * row_bytes;
-    for (const std::byte* end = from + row_bytes; from < end; from += 64) __builtin_prefetch(from);
+    const std::byte* end = from + row_bytes;
+    for (; from < end; from += 64) __builtin_prefetch(from);
+    // Rows that are no multiple of a cache line begin anywhere in one.
+    if (row_bytes % 64 != 0) __builtin_prefetch(end - 1);
     if (factors != nullptr) __builtin_prefetch(factors + row);
   }
 };

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "index/rows.h"
 #include "sextant/error.h"
 
 namespace sextant::index {
@@ -34,16 +35,26 @@ struct FlatIndex::Query {
   const float* values = nullptr;
   std::vector<int8_t> codes;
   float scale = 1;
+  std::vector<uint8_t> bits;
 };
 
 FlatIndex::FlatIndex(std::span<const float> rows, size_t dim, Metric metric)
-    : rows_(rows.data()), dim_(dim), metric_(metric) {
+    : rows_(rows.data()), row_bytes_(dim * sizeof(float)), dim_(dim), metric_(metric) {
   check_dim(rows.size(), dim, "rows");
   count_ = rows.size() / dim;
+  if (metric == Metric::hamming) {
+    throw Error(ErrorCode::unsupported, "rows of floats cannot be searched by hamming, expected rows of bits");
+  }
+}
+
+FlatIndex::FlatIndex(std::span<const uint8_t> bits, size_t dim)
+    : bits_(bits.data()), row_bytes_(row_bytes(ElementType::bit, dim)), dim_(dim), metric_(Metric::hamming) {
+  check_dim(bits.size(), row_bytes_, "rows of bits");
+  count_ = bits.size() / row_bytes_;
 }
 
 FlatIndex::FlatIndex(std::span<const int8_t> codes, std::span<const float> scales, size_t dim, Metric metric)
-    : codes_(codes.data()), scales_(scales.data()), dim_(dim), metric_(metric) {
+    : codes_(codes.data()), scales_(scales.data()), row_bytes_(dim), dim_(dim), metric_(metric) {
   check_dim(codes.size(), dim, "codes");
   count_ = codes.size() / dim;
   if (scales.size() != count_) {
@@ -61,6 +72,10 @@ FlatIndex::Query FlatIndex::prepare(std::span<const float> query) const {
   if (codes_) {
     out.codes.resize(dim_);
     quantize_rows(query, dim_, out.codes, {&out.scale, 1});
+  }
+  if (bits_) {
+    out.bits.resize(row_bytes_);
+    pack_bits(query.data(), dim_, out.bits.data());
   }
   return out;
 }
@@ -81,6 +96,16 @@ void FlatIndex::score_prepared(const Query& query, size_t first, std::span<float
     }
     return;
   }
+  if (bits_) {
+    constexpr size_t kStep = 256;
+    uint32_t sums[kStep];
+    for (size_t i = 0; i < out.size(); i += kStep) {
+      const size_t n = std::min(kStep, out.size() - i);
+      k.hamming_rows(query.bits.data(), {bits_ + (first + i) * row_bytes_, n, row_bytes_, row_bytes_}, sums);
+      for (size_t j = 0; j < n; ++j) out[i + j] = static_cast<float>(static_cast<int32_t>(sums[j]));
+    }
+    return;
+  }
   simd::Rows<float> rows{rows_ + first * dim_, out.size(), dim_, dim_ * sizeof(float)};
   switch (metric_) {
     case Metric::cosine:
@@ -92,6 +117,8 @@ void FlatIndex::score_prepared(const Query& query, size_t first, std::span<float
     case Metric::l2:
       k.l2_squared_f32_rows(query.values, rows, out.data());
       for (float& score : out) score = std::sqrt(score);
+      return;
+    case Metric::hamming:  // of bits alone, above
       return;
   }
 }
@@ -125,8 +152,7 @@ std::vector<std::vector<Scored>> FlatIndex::search_batch(std::span<const float> 
   k = std::min(k, count_);
   const size_t groups = (query_count + kGroupQueries - 1) / kGroupQueries;
   const size_t segments = std::max<size_t>(1, (count_ + kSegmentRows - 1) / kSegmentRows);
-  const size_t row_bytes = dim_ * (codes_ ? sizeof(int8_t) : sizeof(float));
-  const size_t block_rows = std::clamp<size_t>(kBlockBytes / row_bytes, 16, 4096);
+  const size_t block_rows = std::clamp<size_t>(kBlockBytes / row_bytes_, 16, 4096);
   // parts[q * segments + s]: the best of segment s. Which thread fills it makes no difference.
   std::vector<std::vector<Scored>> parts(query_count * segments);
   std::atomic<uint64_t> nans = 0;

@@ -20,6 +20,8 @@ std::string_view name(ElementType type) {
       return "int8";
     case ElementType::uint8:
       return "uint8";
+    case ElementType::bit:
+      return "bit";
   }
   return "unknown";
 }

@@ -182,7 +182,9 @@ std::vector<IndexSearchResult> IndexImpl::search_batch(std::span<const float> qu
 
 bool IndexImpl::products_are_cheaper(size_t queries, const IndexSearchOptions& options) const {
   const size_t k = std::min(options.k, size());
-  if (options_.metric == Metric::l1 || queries < kProductQueries || k == 0 || k > kProductsForK) return false;
+  // Products tell nothing about l1, and counting bits is cheaper than multiplying them.
+  if (options_.metric == Metric::l1 || options_.metric == Metric::hamming) return false;
+  if (queries < kProductQueries || k == 0 || k > kProductsForK) return false;
   const size_t compared = std::min(size(), count_allowed(options.allowed));
   // What lies here and there is read as slowly for products as without.
   if (is_exact(options)) return compared * kProductPart >= size();

@@ -17,7 +17,6 @@
 namespace sextant::index {
 namespace {
 
-constexpr size_t kDimMax = 65536;
 constexpr size_t kRowsAtOnce = 64;
 // From so many on, the rows of a new graph find their neighbours by products of all in groups.
 constexpr size_t kBulkRows = 4096;
@@ -36,8 +35,18 @@ IndexOptions checked(IndexOptions options) {
   check(options.build_breadth >= 1 && options.build_breadth <= 10000, "build_breadth", options.build_breadth,
         "1 to 10000");
   check(options.capacity >= 1 && options.capacity < (size_t{1} << 31), "capacity", options.capacity, "1 to 2147483647");
+  if ((options.metric == Metric::hamming) != (options.type == ElementType::bit)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("metric is {} and type is {}, expected type bit with metric hamming, and with no other",
+                            name(options.metric), name(options.type)));
+  }
   if (options.codes == CodeKind::automatic) {
-    options.codes = options.metric == Metric::l1 ? CodeKind::none : CodeKind::sq4;
+    const bool without = options.metric == Metric::l1 || options.metric == Metric::hamming;
+    options.codes = without ? CodeKind::none : CodeKind::sq4;
+  }
+  if (options.metric == Metric::hamming && options.codes != CodeKind::none) {
+    throw Error(ErrorCode::invalid_argument,
+                "codes are sq4 or sq8, expected none for metric hamming: vectors of bits are codes already");
   }
   if (options.metric == Metric::l1 && options.codes != CodeKind::none) {
     throw Error(ErrorCode::invalid_argument,
@@ -107,6 +116,10 @@ void IndexImpl::check_range(std::span<const float> vectors) const {
       break;
     case ElementType::uint8:
       high = 255;
+      whole = true;
+      break;
+    case ElementType::bit:
+      high = 1;
       whole = true;
       break;
   }
@@ -276,6 +289,9 @@ void IndexImpl::store_row(uint32_t row, const float* vector) {
     case ElementType::bfloat16:
       k.f32_to_bf16(vector, options_.dim, reinterpret_cast<simd::BFloat16*>(narrow.data()));
       break;
+    case ElementType::bit:
+      pack_bits(vector, options_.dim, reinterpret_cast<uint8_t*>(narrow.data()));
+      break;
     case ElementType::int8:
     case ElementType::uint8:
       for (size_t i = 0; i < options_.dim; ++i) {
@@ -296,10 +312,18 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
     throw Error(ErrorCode::exhausted, fmt::format("{} vectors, capacity is {}", count, options_.capacity));
   }
   std::vector<float> values(options_.dim);
+  const size_t bits_used = options_.dim % 8;
   for (size_t row = 0; row < count; ++row) {
-    rows_.read(row, values.data());
-    check_vectors(values, row);
-    check_lengths(values, row);
+    if (options_.type == ElementType::bit) {
+      if (bits_used != 0 && std::to_integer<int>(rows_.at(row)[rows_.row_bytes() - 1]) >> bits_used != 0) {
+        throw Error(ErrorCode::invalid_argument,
+                    fmt::format("vector {}: a bit behind its {} components is not 0", row, options_.dim));
+      }
+    } else {
+      rows_.read(row, values.data());
+      check_vectors(values, row);
+      check_lengths(values, row);
+    }
     if (give_up && row % kGiveUpRows == 0) give_up();
   }
   std::vector<uint32_t> rows(count);
@@ -491,6 +515,7 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
   static constexpr size_t kKs[] = {1, 10, 100};
   static constexpr size_t kBreadths[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640};
   constexpr size_t kMost = 100;
+  const bool higher = higher_is_nearer(options_.metric);
   // Each row of the sample is a query that must find its neighbours without treading on itself: whoever asks will not
   // be in the index.
   struct Count {
@@ -505,9 +530,9 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
   pool.parallel_for(sample.size(), [&](size_t s, size_t) {
     const std::span<const float> query(queries.data() + s * options_.dim, options_.dim);
     const IndexSearchResult& truth = truths[s];
-    std::vector<uint64_t> nearest;
+    std::vector<float> nearest;  // their scores: of those that are equally near, any is as good
     for (const IndexHit& hit : truth.hits) {
-      if (hit.id != id_of(sample[s])) nearest.push_back(hit.id);
+      if (hit.id != id_of(sample[s])) nearest.push_back(hit.score);
     }
     for (size_t b = 0; b < std::size(kBreadths); ++b) {
       for (size_t i = 0; i < std::size(kKs); ++i) {
@@ -518,8 +543,7 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
         entry.wanted = k;
         if (!result) continue;
         for (const IndexHit& hit : result->hits) {
-          entry.found += std::find(nearest.begin(), nearest.begin() + static_cast<ptrdiff_t>(k), hit.id) !=
-                         nearest.begin() + static_cast<ptrdiff_t>(k);
+          entry.found += higher ? hit.score >= nearest[k - 1] : hit.score <= nearest[k - 1];
         }
       }
     }

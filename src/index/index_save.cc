@@ -85,6 +85,7 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
         file.add("landmark_factors", landmarks_->codes().factors(landmarks_->rows().size()));
         file.add("landmark_codes", landmarks_->codes().codes(landmarks_->rows().size()));
       }
+      if (!landmarks_->bits().empty()) file.add("landmark_bits", landmarks_->bits());
     }
     if (codes_) {
       file.add("factors", codes_->factors(rows));
@@ -116,15 +117,19 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   auto expect = [&](bool good, std::string_view what, uint64_t found) {
     if (!good) file.fail(fmt::format("{} is {}", what, found));
   };
-  expect(head.dim >= 1 && head.dim <= 65536, "dim", head.dim);
+  expect(head.dim >= 1 && head.dim <= kDimMax, "dim", head.dim);
   expect(head.rows < (uint64_t{1} << 31), "the number of rows", head.rows);
   expect(head.alive <= head.rows, "the number of vectors", head.alive);
   expect(head.degree >= 4 && head.degree <= kDegreeMax, "degree", head.degree);
-  expect(head.metric <= static_cast<uint32_t>(Metric::l1), "metric", head.metric);
-  expect(head.type <= static_cast<uint32_t>(ElementType::uint8), "element type", head.type);
+  expect(head.metric <= static_cast<uint32_t>(Metric::hamming), "metric", head.metric);
+  expect(head.type <= static_cast<uint32_t>(ElementType::bit), "element type", head.type);
+  const bool bits = head.type == static_cast<uint32_t>(ElementType::bit);
+  expect((head.metric == static_cast<uint32_t>(Metric::hamming)) == bits, "metric beside this element type",
+         head.metric);
   expect(head.kind <= static_cast<uint32_t>(IndexKind::flat), "kind", head.kind);
   expect(head.codes >= static_cast<uint32_t>(CodeKind::none) && head.codes <= static_cast<uint32_t>(CodeKind::sq1),
          "the kind of codes", head.codes);
+  expect(!bits || head.codes == static_cast<uint32_t>(CodeKind::none), "the kind of codes of bits", head.codes);
   expect(head.points <= 1024, "the number of measured points", head.points);
   expect(head.has_graph == 0 || (head.height >= 1 && head.height <= kLayersMax), "the number of layers", head.height);
   options_.dim = head.dim;
@@ -145,8 +150,8 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
     return {reinterpret_cast<const T*>(copy.data()), mapped.size()};
   };
   const size_t rows = head.rows;
-  const size_t row_bytes = options_.dim * element_bytes(options_.type);
-  rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", rows * row_bytes));
+  const size_t vector_bytes = rows * row_bytes(options_.type, options_.dim);
+  rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", vector_bytes));
   vectors_.rows = linking_.rows = &rows_;
   if (head.ids_are_rows == 0) ids_ = file.get<uint64_t>("ids", rows).data();
   ids_are_rows_ = head.ids_are_rows != 0;
@@ -234,7 +239,10 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
         Codes(options_.codes, dim, file.get<std::byte>("landmark_codes", count * Codes::row_bytes(options_.codes, dim)),
               file.get<CodeFactors>("landmark_factors", count));
   }
-  set_landmarks(std::make_unique<const Landmarks>(std::vector(landmarks.begin(), landmarks.end()), std::move(codes)));
+  std::span<const std::byte> landmark_bits;
+  if (bits) landmark_bits = file.get<std::byte>("landmark_bits", count * rows_.row_bytes());
+  set_landmarks(std::make_unique<const Landmarks>(std::vector(landmarks.begin(), landmarks.end()), std::move(codes),
+                                                  std::vector(landmark_bits.begin(), landmark_bits.end())));
   graph_ready_ = true;
 }
 

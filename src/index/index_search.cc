@@ -43,6 +43,11 @@ void IndexImpl::check_query(std::span<const float> query, const IndexSearchOptio
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("component {} of the query is {}, expected a finite number", bad, query[bad]));
   }
+  const size_t other = options_.type == ElementType::bit ? first_not_bit(query.data(), query.size()) : query.size();
+  if (other < query.size()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("component {} of the query is {}, expected 0 or 1 for type bit", other, query[other]));
+  }
   const float squared = simd::kernels().dot_f32(query.data(), query.data(), query.size());
   if (!(squared <= kSquaredLengthMax)) {
     throw Error(ErrorCode::invalid_argument,

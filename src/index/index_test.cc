@@ -26,13 +26,25 @@ double recall(const std::vector<IndexHit>& hits, const std::vector<uint64_t>& tr
   return truth.empty() ? 1 : static_cast<double>(found) / static_cast<double>(truth.size());
 }
 
+// By distance where many rows are equally far: any of them is as good.
+double recall(Metric metric, std::span<const float> rows, std::span<const float> query,
+              const std::vector<IndexHit>& hits, const std::vector<uint64_t>& truth) {
+  if (metric != Metric::hamming || truth.empty()) return recall(hits, truth);
+  const size_t dim = query.size();
+  const double bound = slow_score(metric, rows.subspan(truth.back() * dim, dim), query);
+  const auto found = std::count_if(hits.begin(), hits.end(), [&](const IndexHit& hit) {
+    return slow_score(metric, rows.subspan(hit.id * dim, dim), query) <= bound;
+  });
+  return static_cast<double>(found) / static_cast<double>(truth.size());
+}
+
 double mean_recall(const Index& index, const std::vector<float>& rows, const std::vector<float>& queries,
                    const IndexSearchOptions& options) {
   const size_t dim = index.options().dim;
   double sum = 0;
   for (size_t q = 0; q < queries.size() / dim; ++q) {
     const std::span<const float> query(queries.data() + q * dim, dim);
-    sum += recall(index.search(query, options).hits,
+    sum += recall(index.options().metric, rows, query, index.search(query, options).hits,
                   slow_search(index.options().metric, rows, query, options.k, options.allowed));
   }
   return sum / static_cast<double>(queries.size() / dim);
@@ -50,12 +62,17 @@ class EveryIndex : public testing::TestWithParam<Kind> {
   std::unique_ptr<Index> make(size_t dim) const {
     return Index::create({.dim = dim,
                           .metric = GetParam().metric,
+                          .type = is_of_bits() ? ElementType::bit : ElementType::float32,
                           .kind = GetParam().kind,
                           .codes = GetParam().codes,
                           .build_breadth = 60,
                           .capacity = 20000});
   }
   bool is_flat() const { return GetParam().kind == IndexKind::flat; }
+  bool is_of_bits() const { return GetParam().metric == Metric::hamming; }
+  std::vector<float> some(size_t count, size_t dim, uint64_t seed, size_t cluster_count = 20) const {
+    return is_of_bits() ? clustered_bits(count, dim, seed, cluster_count) : clustered(count, dim, seed, cluster_count);
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryIndex,
@@ -71,7 +88,9 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EveryIndex,
                                          Kind{"sq1_l2", IndexKind::graph, CodeKind::sq1, Metric::l2},
                                          Kind{"sq1_dot", IndexKind::graph, CodeKind::sq1, Metric::dot},
                                          Kind{"none_dot", IndexKind::graph, CodeKind::none, Metric::dot},
-                                         Kind{"none_l1", IndexKind::graph, CodeKind::none, Metric::l1}),
+                                         Kind{"none_l1", IndexKind::graph, CodeKind::none, Metric::l1},
+                                         Kind{"flat_bits", IndexKind::flat, CodeKind::automatic, Metric::hamming},
+                                         Kind{"bits", IndexKind::graph, CodeKind::automatic, Metric::hamming}),
                          [](const auto& kind) { return kind.param.name; });
 
 TEST_P(EveryIndex, finds_nothing_when_empty_and_everything_when_asked_for_more_than_there_is) {
@@ -82,7 +101,7 @@ TEST_P(EveryIndex, finds_nothing_when_empty_and_everything_when_asked_for_more_t
   EXPECT_EQ(index->search(query, {.k = 5}).hits.size(), 1u);
   EXPECT_EQ(index->search(query, {.k = 5}).hits[0].id, 42u);
   EXPECT_TRUE(index->search(query, {.k = 0}).hits.empty());
-  const std::vector<float> rows = clustered(1500, 3, 1);
+  const std::vector<float> rows = some(1500, 3, 1);
   index->add(numbers(1500, 100), rows);
   std::set<uint64_t> ids;
   for (const IndexHit& hit : index->search(query, {.k = 5000}).hits) ids.insert(hit.id);
@@ -92,8 +111,8 @@ TEST_P(EveryIndex, finds_nothing_when_empty_and_everything_when_asked_for_more_t
 TEST_P(EveryIndex, agrees_with_a_slow_search_in_double) {
   for (size_t dim : {size_t{1}, size_t{5}, size_t{64}, size_t{200}}) {
     auto index = make(dim);
-    const std::vector<float> rows = clustered(1300, dim, 1);
-    const std::vector<float> queries = clustered(20, dim, 2);
+    const std::vector<float> rows = some(1300, dim, 1);
+    const std::vector<float> queries = some(20, dim, 2);
     index->add(numbers(1300), rows);
     // In one dimension all cosines are 1 or -1: only the scores can be compared.
     if (dim > 1) {
@@ -123,9 +142,9 @@ TEST_P(EveryIndex, agrees_with_a_slow_search_in_double) {
 }
 
 TEST_P(EveryIndex, takes_high_dimensions) {
-  const size_t dim = 4096;
+  const size_t dim = is_of_bits() ? 512 : 4096;
   auto index = make(dim);
-  const std::vector<float> rows = clustered(1030, dim, 1, 3);
+  const std::vector<float> rows = some(1030, dim, 1, 3);
   index->add(numbers(1030), rows);
   const std::span<const float> query(rows.data() + 700 * dim, dim);
   const IndexSearchResult result = index->search(query, {.k = 1, .breadth = 60});
@@ -155,14 +174,14 @@ TEST_P(EveryIndex, refuses_what_is_not_finite_and_adds_nothing_then) {
   EXPECT_THAT(error_of([&] { index->search(std::vector<float>{1}); }),
               HasSubstr("a query of 1 components, the index has 2"));
   EXPECT_THAT(error_of([&] {
-                index->search(std::vector<float>{1, 2}, {.target_recall = 1.5});
+                index->search(std::vector<float>{1, 0}, {.target_recall = 1.5});
               }),
               HasSubstr("target_recall is 1.5"));
 }
 
 TEST_P(EveryIndex, orders_identical_vectors_by_id) {
   auto index = make(8);
-  std::vector<float> rows(1200 * 8, 0.5f);
+  std::vector<float> rows(1200 * 8, 1.0f);
   index->add(numbers(1200), rows);
   const IndexSearchResult result = index->search(std::span(rows).first(8), {.k = 20, .exact = true});
   for (size_t i = 0; i < 20; ++i) EXPECT_EQ(result.hits[i].id, i);
@@ -173,7 +192,7 @@ TEST_P(EveryIndex, orders_identical_vectors_by_id) {
 
 TEST_P(EveryIndex, replaces_and_removes) {
   auto index = make(16);
-  std::vector<float> rows = clustered(1600, 16, 1);
+  std::vector<float> rows = some(1600, 16, 1);
   index->add(numbers(1600), rows);
   const std::vector<float> query(rows.begin(), rows.begin() + 16);
   for (uint64_t id = 0; id < 1600; id += 2) EXPECT_TRUE(index->remove(id));
@@ -184,7 +203,7 @@ TEST_P(EveryIndex, replaces_and_removes) {
   EXPECT_TRUE(index->contains(3));
   for (const IndexHit& hit : index->search(query, {.k = 50, .breadth = 100}).hits) EXPECT_EQ(hit.id % 2, 1u);
   // The same id again, as another vector, and a new id.
-  std::vector<float> far(16, 30.0f);
+  std::vector<float> far(16, is_of_bits() ? 1.0f : 30.0f);
   index->add(std::vector<uint64_t>{3}, far);
   index->add(std::vector<uint64_t>{777777}, far);
   EXPECT_EQ(index->size(), 801u);
@@ -194,8 +213,8 @@ TEST_P(EveryIndex, replaces_and_removes) {
     EXPECT_EQ(hits[1].id, 777777u);
   }
   // Of equal ids in one call the last one counts.
-  std::vector<float> two(32, -30.0f);
-  std::fill_n(two.begin(), 16, 5.0f);
+  std::vector<float> two(32, is_of_bits() ? 0.0f : -30.0f);
+  std::fill_n(two.begin(), 16, is_of_bits() ? 1.0f : 5.0f);
   index->add(std::vector<uint64_t>{9, 9}, two);
   EXPECT_EQ(index->size(), 801u);
   EXPECT_NEAR(index->search(std::span(two).subspan(16), {.k = 1, .exact = true}).hits[0].score,
@@ -205,8 +224,8 @@ TEST_P(EveryIndex, replaces_and_removes) {
 TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
   auto index = make(32);
   const size_t count = 6000;
-  const std::vector<float> rows = clustered(count, 32, 1);
-  const std::vector<float> queries = clustered(10, 32, 2);
+  const std::vector<float> rows = some(count, 32, 1);
+  const std::vector<float> queries = some(10, 32, 2);
   index->add(numbers(count), rows);
   for (size_t divisor : {2, 10, 100, 1000, 6000}) {
     std::vector<uint64_t> ids;
@@ -228,7 +247,8 @@ TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
   const AllowedIds far = AllowedIds::of(std::span(order).last(1500));
   const IndexSearchResult result = index->search(query, {.k = 10, .breadth = 50, .allowed = &far});
   EXPECT_EQ(result.hits.size(), 10u);
-  EXPECT_GE(recall(result.hits, slow_search(index->options().metric, rows, query, 10, &far)), 0.9);
+  const Metric metric = index->options().metric;
+  EXPECT_GE(recall(metric, rows, query, result.hits, slow_search(metric, rows, query, 10, &far)), 0.9);
 }
 
 TEST(AllowedIds, may_be_any_numbers) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -25,9 +26,17 @@ constexpr double kPower = 40;
 }  // namespace
 
 Landmarks::Landmarks(std::vector<uint32_t> rows, const Vectors& vectors)
-    : Landmarks(std::vector(rows), vectors.codes == nullptr ? Codes() : Codes(*vectors.codes, rows)) {}
+    : Landmarks(std::vector(rows), vectors.codes == nullptr ? Codes() : Codes(*vectors.codes, rows), {}) {
+  if (vectors.rows->type() != ElementType::bit) return;
+  const size_t row_bytes = vectors.rows->row_bytes();
+  bits_.resize(rows_.size() * row_bytes);
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    std::memcpy(bits_.data() + i * row_bytes, vectors.rows->at(rows_[i]), row_bytes);
+  }
+}
 
-Landmarks::Landmarks(std::vector<uint32_t> rows, Codes codes) : rows_(std::move(rows)), codes_(std::move(codes)) {}
+Landmarks::Landmarks(std::vector<uint32_t> rows, Codes codes, std::vector<std::byte> bits)
+    : rows_(std::move(rows)), codes_(std::move(codes)), bits_(std::move(bits)) {}
 
 size_t Landmarks::count_for(size_t rows) { return static_cast<size_t>(kOfRoot * std::sqrt(static_cast<double>(rows))); }
 
@@ -38,6 +47,8 @@ void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>&
   distances.resize(rows_.size());
   if (scorer.codes() != CodeKind::none && scorer.codes() == codes_.kind()) {
     scorer.first_distances(codes_, rows_.size(), distances.data());
+  } else if (!bits_.empty()) {
+    scorer.first_distances(bits_, rows_.size(), distances.data());
   } else {
     scorer.distances(rows_.data(), rows_.size(), distances.data());
   }

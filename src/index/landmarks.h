@@ -23,8 +23,8 @@ class Landmarks {
 
   // rows, ascending.
   Landmarks(std::vector<uint32_t> rows, const Vectors& vectors);
-  // codes: of rows, as codes() gave them; none where vectors have none.
-  Landmarks(std::vector<uint32_t> rows, Codes codes);
+  // codes and bits: of rows, as codes() and bits() gave them; none where vectors have none.
+  Landmarks(std::vector<uint32_t> rows, Codes codes, std::vector<std::byte> bits);
 
   // How many an index of so many rows should have.
   static size_t count_for(size_t rows);
@@ -33,6 +33,8 @@ class Landmarks {
   bool has(uint32_t row) const;
   // Of rows(), which number from 0 on; side by side, because every search reads them all.
   const Codes& codes() const { return codes_; }
+  // The same of rows of bits; else empty.
+  std::span<const std::byte> bits() const { return bits_; }
 
   // Adds the nearest to FOUND, which becomes sorted, each row once. Rows that are gone are looked past. DISTANCES is
   // memory.
@@ -41,6 +43,7 @@ class Landmarks {
  private:
   std::vector<uint32_t> rows_;
   Codes codes_;
+  std::vector<std::byte> bits_;
 };
 
 // COUNT of rows, or fewer where fewer are apart; ascending. The same for any number of threads.

@@ -14,7 +14,7 @@
 
 namespace sextant::index {
 
-size_t element_bytes(ElementType type);
+size_t row_bytes(ElementType type, size_t dim);
 
 class Rows {
  public:
@@ -40,6 +40,8 @@ class Rows {
   void score(Metric metric, const float* query, const uint32_t* ids, size_t count, float* scores) const;
   // Squared lengths of those rows.
   void squared_lengths(const uint32_t* ids, size_t count, float* out) const;
+  // Of rows of bits by hamming, with a query that pack_bits made. Asks for no row before it needs it.
+  void score_bits(const uint8_t* query, const uint32_t* ids, size_t count, float* scores) const;
 
  private:
   base::GrowingArray<std::byte> owned_;
@@ -53,8 +55,17 @@ class Rows {
 // FROM elements of TYPE as floats.
 void widen(ElementType type, const void* elements, size_t count, float* out);
 
+// Components [dim], each 0 or 1, as a row of ElementType::bit; what is left of the last byte is 0.
+void pack_bits(const float* values, size_t dim, uint8_t* bits);
+
+// The first element that is neither 0 nor 1; COUNT where there is none.
+size_t first_not_bit(const float* values, size_t count);
+
 // The first element that is NaN or infinite; COUNT where there is none.
 size_t first_not_finite(const float* values, size_t count);
+
+// Components that a vector may have.
+inline constexpr size_t kDimMax = 65536;
 
 // Squared lengths up to which float32 can tell how far two vectors are.
 inline constexpr float kSquaredLengthMax = 1e37f;

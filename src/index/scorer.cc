@@ -7,6 +7,11 @@
 namespace sextant::index {
 
 void Scorer::set_query(const float* query) {
+  if (vectors_.rows->type() == ElementType::bit) {
+    form_ = Form::bits;
+    bits_.resize(vectors_.rows->row_bytes());
+    return pack_bits(query, vectors_.rows->dim(), bits_.data());
+  }
   if (vectors_.codes == nullptr) {
     form_ = Form::exact;
     values_.assign(query, query + vectors_.rows->dim());
@@ -35,6 +40,12 @@ void Scorer::set_new_row(const float* row) {
 }
 
 void Scorer::set_row(uint32_t row) {
+  if (vectors_.rows->type() == ElementType::bit) {
+    form_ = Form::bits;
+    const auto* bits = reinterpret_cast<const uint8_t*>(vectors_.rows->at(row));
+    bits_.assign(bits, bits + vectors_.rows->row_bytes());
+    return;
+  }
   if (vectors_.codes == nullptr) {
     row_.resize(vectors_.rows->dim());
     vectors_.rows->read(row, row_.data());
@@ -57,6 +68,7 @@ void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
     }
     return;
   }
+  if (form_ == Form::bits) return vectors_.rows->score_bits(bits_.data(), rows, count, out);
   if (form_ == Form::exact) {
     const Metric metric = vectors_.space->metric();
     vectors_.rows->score(metric, values_.data(), rows, count, out);
@@ -68,6 +80,18 @@ void Scorer::distances(const uint32_t* rows, size_t count, float* out) const {
   vectors_.codes->products(query_, rows, count, out);
   from_products(
       *vectors_.codes, count, [&](size_t i) { return rows[i]; }, out);
+}
+
+void Scorer::first_distances(std::span<const std::byte> bits, size_t count, float* out) const {
+  constexpr size_t kStep = 256;
+  const size_t bytes = bits_.size();
+  uint32_t sums[kStep];
+  for (size_t begin = 0; begin < count; begin += kStep) {
+    const size_t n = std::min(kStep, count - begin);
+    const auto* rows = reinterpret_cast<const uint8_t*>(bits.data()) + begin * bytes;
+    simd::kernels().hamming_rows(bits_.data(), {rows, n, bytes, bytes}, sums);
+    for (size_t i = 0; i < n; ++i) out[begin + i] = static_cast<float>(static_cast<int32_t>(sums[i]));
+  }
 }
 
 void Scorer::first_distances(const Codes& codes, size_t count, float* out) const {
@@ -95,6 +119,7 @@ void Scorer::from_products(const Codes& codes, size_t count, RowAt row_at, float
       return;
     case Form::exact:
     case Form::lifted_exact:
+    case Form::bits:
       return;
   }
 }

@@ -39,6 +39,8 @@ class Scorer {
   void distances(const uint32_t* rows, size_t count, float* out) const;
   // The same of the first COUNT rows of CODES, which are others' but of the kind of codes().
   void first_distances(const Codes& codes, size_t count, float* out) const;
+  // The same of BITS, one row after another. REQUIRES: rows are of bits.
+  void first_distances(std::span<const std::byte> bits, size_t count, float* out) const;
   float distance(uint32_t row) const {
     float out;
     distances(&row, 1, &out);
@@ -62,6 +64,7 @@ class Scorer {
     lifted,        // the same with Space's additional component
     exact,         // the metric itself
     lifted_exact,  // lifted, of the rows themselves
+    bits,          // hamming of rows of bits
   };
 
   template <class RowAt>
@@ -74,6 +77,7 @@ class Scorer {
   float lift_ = 0;
   std::vector<float> values_;  // the query, transformed, or as it was given
   std::vector<float> row_;     // set_row's memory
+  std::vector<uint8_t> bits_;  // the query, where rows are bits
 };
 
 }  // namespace sextant::index

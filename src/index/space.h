@@ -2,6 +2,7 @@
 //
 //   cosine  vectors are scaled to length 1, and their mean is taken away: distances order them as cosines do
 //   l2      their mean is taken away
+//   hamming is squared Euclidean distance of components that are 0 or 1: as l2
 //   dot     a vector x of length |x| <= M gets one more component, sqrt(M^2 - |x|^2), and a query a 0: the nearest by
 //           distance is then the largest product (Bachrach et al. 2014). The component is kept as a number beside x
 // and all are rotated at random, which makes their components alike (index/rotation.h).

@@ -36,6 +36,13 @@ inline std::vector<float> clustered(size_t count, size_t dim, uint64_t seed, siz
   return out;
 }
 
+// The same as components of 0 and 1.
+inline std::vector<float> clustered_bits(size_t count, size_t dim, uint64_t seed, size_t cluster_count = 20) {
+  std::vector<float> values = clustered(count, dim, seed, cluster_count);
+  for (float& value : values) value = value > 0 ? 1.0f : 0.0f;
+  return values;
+}
+
 // What Metric says, in double.
 inline double slow_score(Metric metric, std::span<const float> a, std::span<const float> b) {
   const float *x = a.data(), *y = b.data();
@@ -56,6 +63,8 @@ inline double slow_score(Metric metric, std::span<const float> a, std::span<cons
       return std::sqrt(sum([&](size_t i) { return (double{x[i]} - y[i]) * (double{x[i]} - y[i]); }));
     case Metric::l1:
       return sum([&](size_t i) { return std::abs(double{x[i]} - y[i]); });
+    case Metric::hamming:
+      return sum([&](size_t i) { return x[i] != y[i] ? 1.0 : 0.0; });
   }
   return 0;
 }

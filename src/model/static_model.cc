@@ -98,6 +98,9 @@ StaticModel::StaticModel(const StaticModelFiles& files)
     std::string_view similarity;
     if (sentence_transformers.root["similarity_fn_name"].get(similarity) == simdjson::SUCCESS) {
       similarity_ = parse_metric(similarity);
+      if (similarity_ == Metric::hamming) {
+        throw Error(ErrorCode::unsupported, "similarity_fn_name is hamming, expected one of vectors of floats");
+      }
     }
     simdjson::dom::object prompts;
     if (sentence_transformers.root["prompts"].get(prompts) == simdjson::SUCCESS) {

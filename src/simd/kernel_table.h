@@ -94,7 +94,7 @@ struct Kernels {
   void (*dot_i8_rows)(const int8_t* query, Rows<int8_t> rows, int32_t* scores);
   void (*cosine_i8_rows)(const int8_t* query, Rows<int8_t> rows, float* scores);
   void (*l2_squared_i8_rows)(const int8_t* query, Rows<int8_t> rows, uint32_t* scores);
-  void (*hamming_rows)(const uint8_t* query, Rows<uint8_t> rows, uint32_t* scores);
+  void (*hamming_rows)(const uint8_t* query, Rows<uint8_t> rows, uint32_t* scores);  // rows.dim: bytes
 
   // Every query with every row: scores [queries.count, rows.count], row q of it starting q * scores_stride elements on.
   // REQUIRES: queries.dim == rows.dim.
@@ -112,14 +112,15 @@ struct Kernels {
   void (*dot_i8_ids)(const int8_t* query, const int8_t* rows, size_t stride_bytes, size_t dim, const uint32_t* ids,
                      size_t count, int32_t* sums);
 
+  void (*hamming_ids)(const uint8_t* query, const uint8_t* rows, size_t stride_bytes, size_t bytes, const uint32_t* ids,
+                      size_t count, uint32_t* scores);
+
   // Codes of 4 bits, 0..15: 64 dimensions lie in 32 bytes, byte j of which holds dimension j in its low and dimension
   // 32 + j in its high half. The query has any int8 for every dimension, in the natural order.
   // REQUIRES: dim is a multiple of 64 and at most 65536.
   void (*dot_u4_ids)(const int8_t* query, const uint8_t* codes, size_t stride_bytes, size_t dim, const uint32_t* ids,
                      size_t count, int32_t* sums);
   void (*dot_u4_rows)(const int8_t* query, Rows<uint8_t> rows, int32_t* sums);  // rows.dim: dimensions
-  // Two rows of such codes with each other.
-  uint32_t (*dot_u4_pair)(const uint8_t* a, const uint8_t* b, size_t dim);
 
   // Codes of one bit with a query of four bits a dimension, as RaBitQ has them (Gao & Long 2024, arXiv:2405.12497,
   // section 3.3): the query is four planes of bits in the order of the codes, plane p (worth 2^p) starting p * bytes

@@ -193,25 +193,6 @@ struct Avx2Nibbles : NibbleShape {
   }
 
   // A lane gets 2 * 2 products of 15 * 15 from a block: it holds 36 of them.
-  static uint32_t pair(const uint8_t* a, const uint8_t* b, size_t dim) {
-    constexpr size_t kBytesOf16Bits = 32 * kNibbleBytes;
-    const __m256i low = _mm256_set1_epi8(15);
-    __m256i acc = _mm256_setzero_si256();
-    size_t bytes = dim / 2;
-    for (size_t begin = 0; begin < bytes; begin += kBytesOf16Bits) {
-      size_t end = bytes - begin < kBytesOf16Bits ? bytes : begin + kBytesOf16Bits;
-      __m256i words = _mm256_setzero_si256();
-      for (size_t i = begin; i < end; i += kNibbleBytes) {
-        __m256i x = load_32(a + i);
-        __m256i y = load_32(b + i);
-        words = _mm256_add_epi16(words, _mm256_maddubs_epi16(_mm256_and_si256(x, low), _mm256_and_si256(y, low)));
-        words = _mm256_add_epi16(words, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(x, 4), low),
-                                                             _mm256_and_si256(_mm256_srli_epi16(y, 4), low)));
-      }
-      acc = _mm256_add_epi32(acc, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
-    }
-    return static_cast<uint32_t>(Avx2Bytes::sum(acc));
-  }
 
  private:
   template <size_t R, size_t kBlocks>
@@ -343,7 +324,7 @@ struct Avx2Planes : BitShape {
 void fill_avx2(Kernels& kernels) {
   fill<Avx2Floats, Avx2Bytes>(kernels);
   kernels.hamming = hamming;
-  kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_differences<WordDifferences>(kernels);
   fill_nibbles<Avx2Nibbles>(kernels);
   fill_planes<Avx2Planes>(kernels);
 }

@@ -150,25 +150,6 @@ struct Avx512Nibbles : Avx512NibbleShape {
     store_sums(acc, out);
   }
 
-  static uint32_t pair(const uint8_t* a, const uint8_t* b, size_t dim) {
-    constexpr size_t kBytesOf16Bits = 32 * 64;  // a step adds at most 900 to a lane
-    __m512i acc = _mm512_setzero_si512();
-    size_t bytes = dim / 2;
-    for (size_t begin = 0; begin < bytes; begin += kBytesOf16Bits) {
-      size_t end = bytes - begin < kBytesOf16Bits ? bytes : begin + kBytesOf16Bits;
-      __m512i words = _mm512_setzero_si512();
-      for (size_t i = begin; i < end; i += 64) {
-        bool whole = i + 64 <= end;
-        __m512i x = whole ? _mm512_loadu_si512(a + i) : load_half(a + i);
-        __m512i y = whole ? _mm512_loadu_si512(b + i) : load_half(b + i);
-        words = _mm512_add_epi16(words, _mm512_maddubs_epi16(lower(x), lower(y)));
-        words = _mm512_add_epi16(words, _mm512_maddubs_epi16(upper(x), upper(y)));
-      }
-      acc = _mm512_add_epi32(acc, _mm512_madd_epi16(words, _mm512_set1_epi16(1)));
-    }
-    return static_cast<uint32_t>(Avx512Bytes::sum(acc));
-  }
-
  private:
   // kSteps 0: the block of 64 dimensions that is left.
   template <size_t R, size_t kSteps>

@@ -25,8 +25,32 @@ uint32_t hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
   return static_cast<uint32_t>(total);
 }
 
+// Where the sums of 4, 2 or 1 rows go.
+struct Avx512Sums : BitShape {
+  // Sums fit 32 bits, so that two rows share a lane of 64.
+  static __m256i both(__m512i a, __m512i b) {
+    __m512i lanes = _mm512_add_epi64(a, _mm512_slli_epi64(b, 32));
+    return _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+  }
+  static __m128i halves(__m256i a) { return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)); }
+  static void store_sums(const __m512i (&a)[4], uint32_t* out) {
+    __m256i first = both(a[0], a[1]);
+    __m256i second = both(a[2], a[3]);
+    __m256i sum = _mm256_add_epi32(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), halves(sum));
+  }
+  static void store_sums(const __m512i (&a)[2], uint32_t* out) {
+    __m128i two = halves(both(a[0], a[1]));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_add_epi32(two, _mm_unpackhi_epi64(two, two)));
+  }
+  static void store_sums(const __m512i (&a)[1], uint32_t* out) {
+    __m128i two = halves(both(a[0], _mm512_setzero_si512()));
+    out[0] = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_add_epi32(two, _mm_unpackhi_epi64(two, two))));
+  }
+};
+
 // Each plane is counted by itself; what it is worth is shifted in at the end.
-struct Avx512Planes : BitShape {
+struct Avx512Planes : Avx512Sums {
   template <size_t R>
   static void sums(const uint8_t* planes, const uint8_t* const (&rows)[R], size_t bytes, uint32_t* out) {
     __m512i acc[R][kPlanes];
@@ -56,27 +80,24 @@ struct Avx512Planes : BitShape {
     }
     store_sums(sums, out);
   }
+};
 
- private:
-  // Sums fit 32 bits, so that two rows share a lane of 64.
-  static __m256i both(__m512i a, __m512i b) {
-    __m512i lanes = _mm512_add_epi64(a, _mm512_slli_epi64(b, 32));
-    return _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
-  }
-  static __m128i halves(__m256i a) { return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)); }
-  static void store_sums(const __m512i (&a)[4], uint32_t* out) {
-    __m256i first = both(a[0], a[1]);
-    __m256i second = both(a[2], a[3]);
-    __m256i sum = _mm256_add_epi32(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), halves(sum));
-  }
-  static void store_sums(const __m512i (&a)[2], uint32_t* out) {
-    __m128i two = halves(both(a[0], a[1]));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_add_epi32(two, _mm_unpackhi_epi64(two, two)));
-  }
-  static void store_sums(const __m512i (&a)[1], uint32_t* out) {
-    __m128i two = halves(both(a[0], _mm512_setzero_si512()));
-    out[0] = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_add_epi32(two, _mm_unpackhi_epi64(two, two))));
+struct Avx512Differences : Avx512Sums {
+  template <size_t R>
+  static void sums(const uint8_t* query, const uint8_t* const (&rows)[R], size_t bytes, uint32_t* out) {
+    __m512i acc[R];
+    SEXTANT_UNROLL
+    for (size_t r = 0; r < R; ++r) acc[r] = _mm512_setzero_si512();
+    for (size_t i = 0; i < bytes; i += 64) {
+      __mmask64 mask = bytes - i < 64 ? (uint64_t{1} << (bytes - i)) - 1 : ~uint64_t{0};
+      __m512i part = _mm512_maskz_loadu_epi8(mask, query + i);
+      SEXTANT_UNROLL
+      for (size_t r = 0; r < R; ++r) {
+        __m512i x = _mm512_xor_si512(part, _mm512_maskz_loadu_epi8(mask, rows[r] + i));
+        acc[r] = _mm512_add_epi64(acc[r], _mm512_popcnt_epi64(x));
+      }
+    }
+    store_sums(acc, out);
   }
 };
 
@@ -84,7 +105,7 @@ struct Avx512Planes : BitShape {
 
 void fill_avx512_popcnt(Kernels& kernels) {
   kernels.hamming = hamming;
-  kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_differences<Avx512Differences>(kernels);
   fill_planes<Avx512Planes>(kernels);
 }
 

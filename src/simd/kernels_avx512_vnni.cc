@@ -86,22 +86,6 @@ struct VnniNibbles : Avx512NibbleShape {
     store_sums(low, out);
   }
 
-  static uint32_t pair(const uint8_t* a, const uint8_t* b, size_t dim) {
-    __m512i low = _mm512_setzero_si512();
-    __m512i high = _mm512_setzero_si512();
-    size_t bytes = dim / 2;
-    size_t i = 0;
-    for (; i + 64 <= bytes; i += 64) {
-      __m512i y = _mm512_loadu_si512(b + i);
-      add(_mm512_loadu_si512(a + i), {lower(y), upper(y)}, low, high);
-    }
-    if (i < bytes) {
-      __m512i y = load_half(b + i);
-      add(load_half(a + i), {lower(y), upper(y)}, low, high);
-    }
-    return static_cast<uint32_t>(sum_of(_mm512_add_epi32(low, high)));
-  }
-
  private:
   static inline __attribute__((always_inline)) void add(__m512i codes, const NibbleQuery& x, __m512i& low,
                                                         __m512i& high) {

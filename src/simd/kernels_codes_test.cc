@@ -137,22 +137,6 @@ TEST_P(KernelsOf, extreme_4_bit_codes_and_queries_do_not_saturate) {
   }
 }
 
-TEST_P(KernelsOf, two_rows_of_4_bit_codes_multiply_exactly) {
-  for (size_t dim : {0, 64, 128, 192, 384, 1536, 2048, 2112, 65536}) {
-    for (Content content : {Content::random, Content::highest}) {
-      Guarded<uint8_t> a(dim / 2);
-      Guarded<uint8_t> b(dim / 2);
-      fill<uint8_t>(random, a, dim / 2, content, 0, 255);
-      fill<uint8_t>(random, b, dim / 2, content, 0, 255);
-      uint32_t expected = 0;
-      for (size_t i = 0; i < dim; ++i) {
-        expected += static_cast<uint32_t>(nibble_of(a.data(), i)) * nibble_of(b.data(), i);
-      }
-      ASSERT_EQ(k->dot_u4_pair(a.data(), b.data(), dim), expected) << "dim " << dim;
-    }
-  }
-}
-
 // ---- Codes of one bit.
 
 uint32_t dot_of_planes(const uint8_t* planes, const uint8_t* row, size_t bytes) {
@@ -186,6 +170,27 @@ TEST_P(KernelsOf, planes_and_rows_of_ones_count_every_bit_fifteen_times) {
     k->dot_u1_ids(planes.data(), row.data(), bytes, bytes, ids.data(), ids.size(), sums.data());
     EXPECT_EQ(sums, std::vector<uint32_t>(7, static_cast<uint32_t>(bytes * 8 * 15)));
   }
+}
+
+// ---- Bits that differ.
+
+uint32_t differences(const uint8_t* a, const uint8_t* b, size_t bytes) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < bytes; ++i) sum += static_cast<uint32_t>(std::popcount<unsigned>(a[i] ^ b[i]));
+  return sum;
+}
+
+TEST_P(KernelsOf, bits_that_differ_are_counted_in_rows_by_number_and_in_turn) {
+  Codes<uint8_t, uint32_t> bits{k->hamming_ids, k->hamming_rows, differences};
+  std::vector<size_t> lengths;
+  for (size_t bytes = 0; bytes <= 17; ++bytes) lengths.push_back(bytes);
+  for (size_t bytes : {31, 33, 48, 63, 64, 65, 96, 127, 128, 131}) lengths.push_back(bytes);
+  for (size_t bytes : lengths) {
+    for (size_t gap : {size_t{0}, size_t{5}}) {
+      expect_sums(random, bits, bytes, bytes, bytes, gap, Content::random, Content::random);
+    }
+  }
+  expect_sums(random, bits, 1024, 1024, 1024, 0, Content::lowest, Content::highest);
 }
 
 // ---- Rows of numbers, by number.

@@ -213,13 +213,6 @@ struct ScalarNibbles : NibbleShape {
       out[r] = total;
     }
   }
-  static uint32_t pair(const uint8_t* a, const uint8_t* b, size_t dim) {
-    uint32_t total = 0;
-    for (size_t j = 0; j < dim / 2; ++j) {
-      total += static_cast<uint32_t>((a[j] & 15) * (b[j] & 15) + (a[j] >> 4) * (b[j] >> 4));
-    }
-    return total;
-  }
 };
 
 struct ScalarPlanes : BitShape {
@@ -285,7 +278,7 @@ float normalize_wide(float* values, size_t dim) {
 void fill_scalar(Kernels& kernels) {
   fill<ScalarFloats, ScalarBytes>(kernels);
   kernels.hamming = hamming;
-  kernels.hamming_rows = hamming_with_rows<hamming>;
+  fill_differences<WordDifferences>(kernels);
   fill_nibbles<ScalarNibbles>(kernels);
   fill_planes<ScalarPlanes>(kernels);
 }

@@ -571,17 +571,17 @@ TEST_P(KernelsOf, normalize_leaves_a_zero_vector_and_spreads_nan) {
 template <class T>
 void expect_bags_equal_sums(base::Random& random, void (*add_row)(float*, const T*, float, size_t),
                             void (*bag_kernel)(Rows<T>, const float*, Bag, float*)) {
-  constexpr size_t kTableRows = 23;
+  constexpr size_t kRowsThere = 23;
   for (size_t dim : {0, 1, 7, 8, 16, 31, 63, 64, 65, 100, 127, 128, 129, 200, 256, 300}) {
     for (size_t count : {0, 1, 5, 40}) {
-      Padded<T> table = random_vector<T>(random, kTableRows * (dim + 1), 1);
+      Padded<T> table = random_vector<T>(random, kRowsThere * (dim + 1), 1);
       std::vector<uint32_t> ids(count);
       std::vector<float> weights(count);
-      std::vector<float> scales(kTableRows);
-      for (uint32_t& id : ids) id = static_cast<uint32_t>(random.below(kTableRows));
+      std::vector<float> scales(kRowsThere);
+      for (uint32_t& id : ids) id = static_cast<uint32_t>(random.below(kRowsThere));
       for (float& weight : weights) weight = static_cast<float>(random.normal());
       for (float& scale : scales) scale = static_cast<float>(random.uniform());
-      Rows<T> rows{table.data(), kTableRows, dim, (dim + 1) * sizeof(T)};
+      Rows<T> rows{table.data(), kRowsThere, dim, (dim + 1) * sizeof(T)};
       for (bool weighted : {false, true}) {
         for (bool scaled : {false, true}) {
           Padded<float> start = random_vector<float>(random, dim, dim % 3);

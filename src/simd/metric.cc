@@ -11,8 +11,11 @@ Metric parse_metric(std::string_view text) {
   if (text == "dot" || text == "ip") return Metric::dot;
   if (text == "l2" || text == "euclidean") return Metric::l2;
   if (text == "l1" || text == "manhattan") return Metric::l1;
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("metric '{}' is unknown; expected cosine, dot (ip), l2 (euclidean) or l1 (manhattan)", text));
+  if (text == "hamming") return Metric::hamming;
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("metric '{}' is unknown; expected cosine, dot (ip), l2 (euclidean), l1 (manhattan) or hamming",
+                  text));
 }
 
 std::string_view name(Metric metric) {
@@ -25,6 +28,8 @@ std::string_view name(Metric metric) {
       return "l2";
     case Metric::l1:
       return "l1";
+    case Metric::hamming:
+      return "hamming";
   }
   return "unknown";
 }

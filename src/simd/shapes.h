@@ -448,15 +448,6 @@ void cosine_with_rows(const typename P::A* query, Rows<typename P::B> rows, floa
   }
 }
 
-// ---- Bits. H is a function (a, b, bytes) -> number of bits that differ.
-
-template <uint32_t (*H)(const uint8_t*, const uint8_t*, size_t)>
-void hamming_with_rows(const uint8_t* query, Rows<uint8_t> rows, uint32_t* scores) {
-  for (size_t i = 0; i < rows.count; ++i) {
-    scores[i] = H(query, row_at(rows.data, rows.stride_bytes, i), rows.dim);
-  }
-}
-
 // ---- Element by element.
 
 template <class V, class From, class To>

@@ -72,6 +72,35 @@ struct BitShape {
   static size_t row_bytes(size_t bytes) { return bytes; }
 };
 
+// Bits that differ, counted by words of 64: what a whole vector of a wider register would save in the middle it loses
+// at the ends, rows of bits being short.
+struct WordDifferences : BitShape {
+  template <size_t R>
+  static inline __attribute__((always_inline)) void sums(const uint8_t* query, const uint8_t* const (&rows)[R],
+                                                         size_t bytes, uint32_t* out) {
+    uint64_t total[R] = {};
+    size_t i = 0;
+    for (; i + 8 <= bytes; i += 8) {
+      uint64_t x;
+      __builtin_memcpy(&x, query + i, 8);
+      SEXTANT_UNROLL
+      for (size_t r = 0; r < R; ++r) {
+        uint64_t y;
+        __builtin_memcpy(&y, rows[r] + i, 8);
+        total[r] += static_cast<uint64_t>(__builtin_popcountll(x ^ y));
+      }
+    }
+    for (; i < bytes; ++i) {
+      SEXTANT_UNROLL
+      for (size_t r = 0; r < R; ++r) {
+        total[r] += static_cast<uint64_t>(__builtin_popcount(static_cast<unsigned>(query[i] ^ rows[r][i])));
+      }
+    }
+    SEXTANT_UNROLL
+    for (size_t r = 0; r < R; ++r) out[r] = static_cast<uint32_t>(total[r]);
+  }
+};
+
 // Dimensions in a run of nibbles that a byte's low and high half keep together, and its bytes.
 inline constexpr size_t kNibbleDims = 64;
 inline constexpr size_t kNibbleBytes = 32;
@@ -80,13 +109,18 @@ template <class K>
 void fill_nibbles(Kernels& kernels) {
   kernels.dot_u4_ids = codes_by_number<K>;
   kernels.dot_u4_rows = codes_in_turn<K>;
-  kernels.dot_u4_pair = K::pair;
 }
 
 template <class K>
 void fill_planes(Kernels& kernels) {
   kernels.dot_u1_ids = codes_by_number<K>;
   kernels.dot_u1_rows = codes_in_turn<K>;
+}
+
+template <class K>
+void fill_differences(Kernels& kernels) {
+  kernels.hamming_ids = codes_by_number<K>;
+  kernels.hamming_rows = codes_in_turn<K>;
 }
 
 }  // namespace

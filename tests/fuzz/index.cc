@@ -17,10 +17,11 @@ namespace {
 
 constexpr size_t kDim = 4;
 
-std::string saved(size_t count, sextant::IndexKind kind, sextant::CodeKind codes) {
+std::string saved(size_t count, sextant::IndexKind kind, sextant::CodeKind codes, bool bits = false) {
   const sextant::base::TemporaryFolder folder;
   auto index = sextant::Index::create({.dim = kDim,
-                                       .metric = sextant::Metric::l2,
+                                       .metric = bits ? sextant::Metric::hamming : sextant::Metric::l2,
+                                       .type = bits ? sextant::ElementType::bit : sextant::ElementType::float32,
                                        .kind = kind,
                                        .codes = codes,
                                        .degree = 4,
@@ -31,6 +32,7 @@ std::string saved(size_t count, sextant::IndexKind kind, sextant::CodeKind codes
   std::vector<float> rows(count * kDim);
   sextant::base::Random random(1);
   for (float& value : rows) value = static_cast<float>(random.normal());
+  for (float& value : rows) value = bits ? (value > 0 ? 1.0f : 0.0f) : value;
   index->add(ids, rows, 1);
   index->remove(3);
   index->save(folder.path() / "seed.idx");
@@ -70,7 +72,8 @@ void use(const std::filesystem::path& path) {
   for (bool load : {false, true}) {
     try {
       const auto index = sextant::Index::open(path, {.load = load});
-      std::vector<float> query(index->options().dim, 0.5f);
+      const bool bits = index->options().type == sextant::ElementType::bit;
+      std::vector<float> query(index->options().dim, bits ? 1.0f : 0.5f);
       const sextant::AllowedIds some = sextant::AllowedIds::of(std::vector<uint64_t>{1, 5, 700, 1030});
       for (const sextant::IndexSearchOptions& options :
            {sextant::IndexSearchOptions{.k = 5}, sextant::IndexSearchOptions{.k = 5, .breadth = 30},
@@ -101,7 +104,11 @@ void use(const std::filesystem::path& path) {
 std::vector<std::string> fuzz_seeds() {
   return {saved(1100, sextant::IndexKind::graph, sextant::CodeKind::sq4),
           saved(1100, sextant::IndexKind::graph, sextant::CodeKind::none),
-          saved(10, sextant::IndexKind::flat, sextant::CodeKind::none), saved_rows(240), saved_rows(20)};
+          saved(10, sextant::IndexKind::flat, sextant::CodeKind::none),
+          saved(1100, sextant::IndexKind::graph, sextant::CodeKind::none, true),
+          saved(10, sextant::IndexKind::flat, sextant::CodeKind::none, true),
+          saved_rows(240),
+          saved_rows(20)};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -37,6 +37,9 @@ double cpu_seconds() {
 
 // Rows that are read from a file at once.
 constexpr size_t kRowsAtOnce = 16384;
+constexpr const char* kMetrics =
+    "cosine, dot (ip), l2 (euclidean), l1 (manhattan) or hamming (bits: eight to a byte of uint8, or floats of 0 and "
+    "1)";
 // Breadths of --sweep.
 constexpr size_t kSweep[] = {10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 320, 448};
 
@@ -72,11 +75,63 @@ size_t parse_fraction(double fraction) {
   return static_cast<size_t>(std::round(divisor));
 }
 
-std::vector<float> read_all(io::VectorFile& file) {
-  std::vector<float> values(file.rows() * file.dim());
-  file.read(0, file.rows(), values);
-  return values;
-}
+// A file's vectors as a metric sees them: hamming takes bytes for eight components each, and else floats of 0 and 1.
+class Input {
+ public:
+  Input(const std::string& path, Metric metric)
+      : file(io::VectorFile::open(path)), of_bits_(metric == Metric::hamming) {
+    if (of_bits_ && file.type() == io::ElementType::int8) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{}: vectors of int8, expected uint8 (eight components a byte) or floats of 0 and 1 for "
+                              "metric hamming",
+                              path));
+    }
+  }
+
+  io::VectorFile file;
+
+  // Whether the file's bytes are rows of ElementType::bit.
+  bool has_packed_bits() const { return of_bits_ && file.type() == io::ElementType::uint8; }
+  size_t dim() const { return has_packed_bits() ? 8 * file.dim() : file.dim(); }
+
+  // [count, dim()]
+  std::vector<float> read(size_t first, size_t count) {
+    std::vector<float> values(count * file.dim());
+    file.read(first, count, values);
+    if (!has_packed_bits()) return values;
+    std::vector<float> bits;
+    bits.reserve(8 * values.size());
+    for (float value : values) {
+      const auto byte = static_cast<unsigned>(value);
+      for (unsigned i = 0; i < 8; ++i) bits.push_back(static_cast<float>(byte >> i & 1));
+    }
+    return bits;
+  }
+  std::vector<float> read_all() { return read(0, file.rows()); }
+
+  // Throws where what read() gave, rows from FIRST on, is nothing that the metric compares.
+  void check(std::span<const float> values, size_t first) const {
+    if (!of_bits_) return;
+    const size_t bad = index::first_not_bit(values.data(), values.size());
+    if (bad < values.size()) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{}: vector {}: component {} is {}, expected 0 or 1 for metric hamming", file.name(),
+                              first + bad / dim(), bad % dim(), values[bad]));
+    }
+  }
+  // VALUES [n, dim()] of 0 and 1 as rows of bits.
+  std::vector<uint8_t> pack(std::span<const float> values) const {
+    const size_t row_bytes = index::row_bytes(ElementType::bit, dim());
+    std::vector<uint8_t> bits(values.size() / dim() * row_bytes);
+    for (size_t i = 0; i < values.size() / dim(); ++i) {
+      index::pack_bits(values.data() + i * dim(), dim(), bits.data() + i * row_bytes);
+    }
+    return bits;
+  }
+
+ private:
+  bool of_bits_;
+};
 
 ElementType element_type(io::ElementType type) {
   switch (type) {
@@ -107,13 +162,15 @@ CodeKind parse_codes(const std::string& name) {
 
 void build(const BuildOptions& options, const Context& context) {
   const auto start = Clock::now();
-  io::VectorFile file = io::VectorFile::open(options.input);
+  const Metric metric = parse_metric(options.metric);
+  Input input(options.input, metric);
+  io::VectorFile& file = input.file;
   // Where nothing can be written, that should not turn out after the work is done.
   { const base::FileReplacement probe(options.output); }
   IndexOptions index_options;
-  index_options.dim = file.dim();
-  index_options.metric = parse_metric(options.metric);
-  index_options.type = element_type(file.type());
+  index_options.dim = input.dim();
+  index_options.metric = metric;
+  index_options.type = metric == Metric::hamming ? ElementType::bit : element_type(file.type());
   index_options.kind = options.kind == "flat" ? IndexKind::flat : IndexKind::graph;
   index_options.codes = parse_codes(options.codes);
   index_options.degree = options.degree;
@@ -123,7 +180,8 @@ void build(const BuildOptions& options, const Context& context) {
   index::IndexImpl index(index_options);
 
   const size_t memory_max = options.memory.empty() ? SIZE_MAX : parse_bytes(options.memory, "--memory");
-  const bool in_place = !file.mapped().empty();
+  // Floats of 0 and 1 are packed on the way.
+  const bool in_place = !file.mapped().empty() && (metric != Metric::hamming || input.has_packed_bits());
   // The faster way reads the rows here and there.
   if (memory_max != SIZE_MAX) {
     const uint64_t rows_in_cache = in_place ? file.mapped().size() : 0;
@@ -134,7 +192,7 @@ void build(const BuildOptions& options, const Context& context) {
     throw Error(
         ErrorCode::exhausted,
         fmt::format("--memory: {} bytes, building from {} rows of dim {} takes {}; fewer links (--degree) take less",
-                    memory_max, file.rows(), file.dim(), needed));
+                    memory_max, file.rows(), input.dim(), needed));
   }
   auto progress = context.progress();
   try {
@@ -149,12 +207,10 @@ void build(const BuildOptions& options, const Context& context) {
       if (memory_max != SIZE_MAX || file.type() != io::ElementType::float32) {
         for (size_t first = 0; first < file.rows(); first += kRowsAtOnce) {
           const size_t count = std::min(kRowsAtOnce, file.rows() - first);
-          std::vector<float> rows(count * file.dim());
-          file.read(first, count, rows);
-          index.add(std::span(ids).subspan(first, count), rows, context.thread_count);
+          index.add(std::span(ids).subspan(first, count), input.read(first, count), context.thread_count);
         }
       } else {
-        index.add(ids, read_all(file), context.thread_count);
+        index.add(ids, input.read_all(), context.thread_count);
       }
     }
   } catch (const Error& error) {
@@ -169,7 +225,7 @@ void build(const BuildOptions& options, const Context& context) {
   const double built = seconds_since(start);
   context.note("Linked {} vectors in {:.1f} s, calibrated and saved in {:.1f} s", index.size(), linked, built - linked);
   nlohmann::ordered_json line = {{"rows", file.rows()},
-                                 {"dim", file.dim()},
+                                 {"dim", input.dim()},
                                  {"build_s", built},
                                  {"index_bytes", std::filesystem::file_size(options.output)},
                                  {"row_bytes", file.rows() * file.dim() * io::size_bytes(file.type())},
@@ -182,7 +238,7 @@ void add_build(Command ann, Context& context) {
   Command command = ann.subcommand("build", "Build an index of a file of vectors");
   command.option("--input,-i", options->input, "Vectors: .fbin, .u8bin, .i8bin, .npy, .fvecs or .bvecs, plain or .zst")
       .required();
-  command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
+  command.option("--metric", options->metric, kMetrics).show_default();
   command.option("--output,-o", options->output, "The index, one file").required();
   command.option("--kind", options->kind, "graph, or flat: exact, every vector is compared")
       .one_of({"graph", "flat"})
@@ -214,13 +270,14 @@ void check_dims(size_t input, size_t queries) {
 }
 
 void make_truth(const TruthOptions& options, const Context& context) {
-  io::VectorFile file = io::VectorFile::open(options.input);
-  io::VectorFile query_file = io::VectorFile::open(options.queries);
-  check_dims(file.dim(), query_file.dim());
-  const size_t divisor = parse_fraction(options.fraction);
   const Metric metric = parse_metric(options.metric);
-  const std::vector<float> queries = read_all(query_file);
-  const size_t dim = file.dim();
+  Input input(options.input, metric), query_input(options.queries, metric);
+  io::VectorFile &file = input.file, &query_file = query_input.file;
+  check_dims(input.dim(), query_input.dim());
+  const size_t divisor = parse_fraction(options.fraction);
+  const std::vector<float> queries = query_input.read_all();
+  query_input.check(queries, 0);
+  const size_t dim = input.dim();
   const simd::Nearer nearer = higher_is_nearer(metric) ? simd::Nearer::higher : simd::Nearer::lower;
   std::vector<simd::TopK> best(query_file.rows(), simd::TopK(options.k, nearer));
   base::ThreadPool& pool = base::ThreadPool::shared(context.thread_count);
@@ -228,9 +285,9 @@ void make_truth(const TruthOptions& options, const Context& context) {
   if (progress) progress->begin("comparing", "vectors", file.rows());
   for (size_t first = 0; first < file.rows(); first += kRowsAtOnce) {
     const size_t count = std::min(kRowsAtOnce, file.rows() - first);
-    std::vector<float> rows(count * dim);
-    file.read(first, count, rows);
+    std::vector<float> rows = input.read(first, count);
     file.give_up_pages();
+    input.check(rows, first);
     std::vector<uint64_t> numbers;
     for (size_t i = 0; i < count; ++i) {
       if ((first + i) % divisor != 0) continue;
@@ -239,7 +296,11 @@ void make_truth(const TruthOptions& options, const Context& context) {
     }
     rows.resize(numbers.size() * dim);
     if (numbers.empty()) continue;
-    const auto found = index::FlatIndex(rows, dim, metric).search_batch(queries, options.k, &pool);
+    std::vector<uint8_t> bits;
+    if (metric == Metric::hamming) bits = input.pack(rows);
+    const index::FlatIndex flat =
+        metric == Metric::hamming ? index::FlatIndex(bits, dim) : index::FlatIndex(rows, dim, metric);
+    const auto found = flat.search_batch(queries, options.k, &pool);
     for (size_t q = 0; q < found.size(); ++q) {
       for (const simd::Scored& hit : found[q]) best[q].push(numbers[hit.id], hit.score);
     }
@@ -259,7 +320,7 @@ void add_truth(Command ann, Context& context) {
   Command command = ann.subcommand("truth", "Find the nearest vectors exactly, to judge indexes by");
   command.option("--input,-i", options->input, "Vectors, as for build").required();
   command.option("--queries", options->queries, "Queries, likewise").required();
-  command.option("--metric", options->metric, "cosine, dot (ip), l2 (euclidean) or l1 (manhattan)").show_default();
+  command.option("--metric", options->metric, kMetrics).show_default();
   command.option("--k", options->k, "How many for each query").range(1, 100000).show_default();
   command.option("--filter-fraction", options->fraction, "F: only rows whose number, from 0, is divisible by 1/F")
       .show_default();
@@ -293,6 +354,7 @@ class Run {
                                                              truth_->queries(), truth_->k(), query_count(), options.k));
       }
     }
+    bounds_ = truth_bounds();
   }
 
   nlohmann::ordered_json measure(const std::string& setting, IndexSearchOptions search) {
@@ -354,6 +416,25 @@ class Run {
  private:
   size_t query_count() const { return queries_.size() / index_.options().dim; }
 
+  // How far the last of the truth is from each query; empty where ids are compared. Many vectors of bits are equally
+  // far, and any of them is as good.
+  std::vector<float> truth_bounds() const {
+    std::vector<float> bounds;
+    if (!truth_ || index_.options().metric != Metric::hamming) return bounds;
+    const size_t dim = index_.options().dim;
+    for (size_t q = 0; q < query_count(); ++q) {
+      std::vector<uint64_t> ids;
+      for (uint32_t id : truth_->ids(q).first(options_.k)) {
+        if (id < index_.size()) ids.push_back(id);
+      }
+      const AllowedIds nearest = AllowedIds::of(ids);
+      const IndexSearchResult result = index_.search(std::span(queries_).subspan(q * dim, dim),
+                                                     {.k = options_.k, .exact = true, .allowed = &nearest});
+      bounds.push_back(result.hits.empty() ? -1 : result.hits.back().score);
+    }
+    return bounds;
+  }
+
   double recall() const {
     std::vector<size_t> queries(query_count());
     std::iota(queries.begin(), queries.end(), size_t{0});
@@ -378,6 +459,13 @@ class Run {
   double recall_of(std::span<const size_t> queries) const {
     size_t found = 0, wanted = 0;
     for (size_t q : queries) {
+      if (!bounds_.empty()) {
+        const auto ids = truth_->ids(q).first(options_.k);
+        wanted += static_cast<size_t>(
+            std::count_if(ids.begin(), ids.end(), [](uint32_t id) { return id != io::TruthFile::kNoId; }));
+        for (const IndexHit& hit : results_[q].hits) found += hit.score <= bounds_[q] ? 1 : 0;
+        continue;
+      }
       for (uint32_t id : truth_->ids(q).first(options_.k)) {
         if (id == io::TruthFile::kNoId) continue;
         ++wanted;
@@ -404,14 +492,16 @@ class Run {
   base::ThreadPool& pool_;
   std::optional<AllowedIds> allowed_;
   std::optional<io::TruthFile> truth_;
+  std::vector<float> bounds_;
   std::vector<IndexSearchResult> results_;
 };
 
 void search(const RunOptions& options, const Context& context) {
   const auto index = Index::open(options.index, {.verify = options.verify, .load = !options.mapped});
-  io::VectorFile query_file = io::VectorFile::open(options.queries);
-  check_dims(index->options().dim, query_file.dim());
-  const std::vector<float> queries = read_all(query_file);
+  Input query_input(options.queries, index->options().metric);
+  check_dims(index->options().dim, query_input.dim());
+  const std::vector<float> queries = query_input.read_all();
+  query_input.check(queries, 0);
   if (queries.empty())
     throw Error(ErrorCode::invalid_argument, fmt::format("--queries: {} has no rows", options.queries));
   Run run(*index, options, queries, context.thread_count);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -113,6 +114,70 @@ TEST_F(AnnCommands, exact_and_filtered_searches_equal_the_truth) {
     ASSERT_EQ(fast.status, 0) << fast.err;
     EXPECT_GE(lines(fast.out).at(0)["recall"], 0.85) << fraction;
   }
+}
+
+TEST_F(AnnCommands, hamming_reads_eight_components_a_byte_or_floats_of_zero_and_one) {
+  // The same vectors both ways: component i is bit i % 8 of byte i / 8.
+  const auto write_bits = [&](const std::string& bytes_name, const std::string& floats_name, uint32_t rows,
+                              uint64_t seed) {
+    const uint32_t row_bytes = 6;
+    base::Random random(seed);
+    std::string bytes(rows * row_bytes, 0);
+    std::vector<float> floats;
+    for (char& byte : bytes) {
+      byte = static_cast<char>(random.below(256));
+      for (unsigned i = 0; i < 8; ++i) floats.push_back(static_cast<float>(static_cast<uint8_t>(byte) >> i & 1));
+    }
+    std::string head(8, 0);
+    std::memcpy(head.data(), &rows, 4);
+    std::memcpy(head.data() + 4, &row_bytes, 4);
+    base::write_file_atomically(at(bytes_name), head + bytes);
+    io::VectorFileWriter writer(at(floats_name), 8 * row_bytes);
+    writer.append(floats);
+    writer.finish();
+  };
+  write_bits("bits.u8bin", "bits.fbin", 1100, 1);
+  write_bits("asked.u8bin", "asked.fbin", 20, 2);
+  std::vector<std::string> truths, found;
+  for (const std::string ending : {".u8bin", ".fbin"}) {
+    Outcome outcome = run_sextant({"ann", "build", "--input", at("bits" + ending), "--metric", "hamming", "--output",
+                                   at("idx" + ending), "--quiet", "--kind", ending == ".fbin" ? "flat" : "graph"});
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(lines(outcome.out).back()["dim"], 48);
+    outcome = run_sextant({"ann", "truth", "--input", at("bits" + ending), "--queries", at("asked" + ending),
+                           "--metric", "hamming", "--k", "10", "--output", at("truth")});
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    truths.push_back(base::read_file(at("truth")));
+    outcome = run_sextant({"ann", "search", "--index", at("idx" + ending), "--queries", at("asked.u8bin"), "--truth",
+                           at("truth"), "--breadth", "200", "--output", at("found")});
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_GE(lines(outcome.out).at(0)["recall"], 0.95) << "by distance: many are equally far";
+    outcome = run_sextant({"ann", "search", "--index", at("idx" + ending), "--queries", at("asked.fbin"), "--truth",
+                           at("truth"), "--exact", "--output", at("found")});
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(lines(outcome.out).at(0)["recall"], 1.0);
+    EXPECT_EQ(base::read_file(at("found")), truths.back()) << "of equal distances the smaller number";
+  }
+  EXPECT_EQ(truths[0], truths[1]);
+}
+
+TEST_F(AnnCommands, hamming_refuses_what_is_no_bit) {
+  for (const std::string command : {"build", "truth"}) {
+    std::vector<std::string> arguments = {"ann",      command,   "--input",  at("base.fbin"),
+                                          "--metric", "hamming", "--output", at("none")};
+    if (command == "truth") arguments.insert(arguments.end(), {"--queries", at("queries.fbin")});
+    const Outcome outcome = run_sextant(arguments);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_THAT(outcome.err, HasSubstr(".fbin: vector 0: component 0 is "));
+  }
+  base::write_file_atomically(at("signed.i8bin"), std::string("\1\0\0\0\1\0\0\0\7", 9));
+  Outcome outcome =
+      run_sextant({"ann", "build", "--input", at("signed.i8bin"), "--metric", "hamming", "--output", at("none")});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("signed.i8bin: vectors of int8, expected uint8 (eight components a byte)"));
+  outcome = run_sextant({"similarity", "a", "b", "--metric", "hamming"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("hamming compares vectors of bits"));
 }
 
 TEST_F(AnnCommands, name_what_is_wrong) {

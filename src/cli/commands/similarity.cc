@@ -24,7 +24,7 @@ void add_similarity(Command app, Context& context) {
   add_model_option(command, options->model, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
-    Metric metric = parse_metric(options->metric);
+    Metric metric = parse_float_metric(options->metric);
     auto model = load_model(options->model, context);
     std::vector<float> a = embed_one(*model, options->a, context);
     std::vector<float> b = embed_one(*model, options->b, context);
