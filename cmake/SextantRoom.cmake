@@ -1,8 +1,10 @@
-# sextant_room(NAME [ROOMS room...] [LIBS lib...])
+# sextant_room(NAME [TESTS_TOGETHER] [ROOMS room...] [LIBS lib...])
 # Makes the static library sextant_NAME from every .cc and .S file of the folder, and its tests:
 #   *_test.cc -> label fast, *_slow_test.cc -> label slow, *_long_test.cc -> label long (only in `./test full`).
+# TESTS_TOGETHER: ctest runs the tests of a program in a few processes instead of one each, for rooms that have hundreds
+# of tests that take no longer than a process takes to start.
 function(sextant_room name)
-  cmake_parse_arguments(arg "" "" "ROOMS;LIBS" ${ARGN})
+  cmake_parse_arguments(arg "TESTS_TOGETHER" "" "ROOMS;LIBS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc *.S)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
@@ -52,7 +54,17 @@ function(sextant_tests prefix target)
       target_compile_definitions(${program} PRIVATE
         SEXTANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SEXTANT_BINARY_DIR="${PROJECT_BINARY_DIR}"
         SEXTANT_SHARED_DIR="${SEXTANT_SHARED_DIR}")
-      gtest_discover_tests(${program} PROPERTIES LABELS ${label} TIMEOUT 1200 DISCOVERY_TIMEOUT 60)
+      if(arg_TESTS_TOGETHER)
+        set(parts 4)
+        foreach(part RANGE 1 ${parts})
+          add_test(NAME ${program}.${part}_of_${parts} COMMAND ${program} --gtest_brief=1)
+          math(EXPR index "${part} - 1")
+          set_tests_properties(${program}.${part}_of_${parts} PROPERTIES LABELS ${label} TIMEOUT 1200
+            ENVIRONMENT "GTEST_TOTAL_SHARDS=${parts};GTEST_SHARD_INDEX=${index}")
+        endforeach()
+      else()
+        gtest_discover_tests(${program} PROPERTIES LABELS ${label} TIMEOUT 1200 DISCOVERY_TIMEOUT 60)
+      endif()
     endif()
   endforeach()
 endfunction()

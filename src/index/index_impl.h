@@ -124,7 +124,7 @@ class IndexImpl : public Index {
   // Nothing where the walk did not find k rows. EXCEPT is looked past.
   std::optional<IndexSearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
                                             const AllowedIds* allowed, uint32_t except = kNoNode,
-                                            WalkTraits* traits = nullptr) const;
+                                            WalkReport* report = nullptr) const;
   float estimate_deviation(const Reader& reader) const;
   // The k best of reader.found, nearest first, by the vectors themselves, as far as the codes' errors make it
   // necessary.

@@ -67,14 +67,15 @@ IndexSearchResult IndexImpl::search(std::span<const float> query, const IndexSea
   const PlanAnswer plan = plan_for(k, options);
   if (plan.plan == SearchPlan::scan) return scan(query, k, options.allowed);
   if (plan.plan == SearchPlan::code_scan) return scan_codes(query, k, options.allowed);
-  WalkTraits traits;
+  const bool judge = options.estimate_recall && plan.plan == SearchPlan::graph;
+  WalkReport report;
   std::optional<IndexSearchResult> result =
-      walk_for(query, k, plan.breadth, plan.plan, options.allowed, kNoNode, &traits);
+      walk_for(query, k, plan.breadth, plan.plan, options.allowed, kNoNode, judge ? &report : nullptr);
   // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
   if (!result) return codes_ ? scan_codes(query, k, options.allowed) : scan(query, k, options.allowed);
   result->expected_recall = plan.expected_recall;
-  if (options.estimate_recall && plan.plan == SearchPlan::graph) {
-    result->expected_recall = calibration()->model().recall_of(k, plan.breadth, traits, plan.expected_recall);
+  if (judge) {
+    result->expected_recall = calibration()->model().recall_of(k, plan.breadth, report.traits(k), plan.expected_recall);
   }
   return *std::move(result);
 }
@@ -176,7 +177,7 @@ IndexSearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, 
 
 std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, size_t breadth,
                                                      SearchPlan plan, const AllowedIds* allowed, uint32_t except,
-                                                     WalkTraits* traits) const {
+                                                     WalkReport* report) const {
   Readers::Lease reader = readers_.lease(vectors_);
   IndexSearchResult result;
   result.plan = plan;
@@ -208,9 +209,9 @@ std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> quer
     return gone.contains(c.node) || (allowed != nullptr && !allowed->contains(id_of(c.node)));
   });
   if (found.size() < wanted) return std::nullopt;
-  if (traits != nullptr && wanted > 0) {
-    *traits =
-        WalkTraits::of(result.compared, found.front().distance, found[wanted - 1].distance, found.back().distance);
+  if (report != nullptr) {
+    report->compared = result.compared;
+    for (const Candidate& candidate : found) report->distances.push_back(candidate.distance);
   }
   rerank(query.data(), k, *reader, result);
   return result;

@@ -88,7 +88,7 @@ double recall_of(const NearRows& near, const PlainRows& plain, size_t k) {
 }
 
 TEST(NearRows, are_most_of_the_nearest_and_never_the_row_itself) {
-  const PlainRows plain(Metric::l2, clustered(12000, 200, 5), 200);
+  const PlainRows plain(Metric::l2, clustered(7000, 200, 5), 200);
   base::ThreadPool pool(2);
   const NearRows near(plain.all(), plain.vectors, 1, pool, nullptr);
   for (size_t i = 0; i < plain.count(); ++i) {

@@ -101,8 +101,9 @@ std::array<double, kWeights> fit(std::span<const Seen> all) {
 
 }  // namespace
 
-WalkTraits WalkTraits::of(size_t compared, float nearest, float kth, float last) {
-  const float spread = last - nearest;
+WalkTraits WalkReport::traits(size_t k) const {
+  const float kth = distances[k - 1], last = distances.back();
+  const float spread = last - distances.front();
   return {{std::log(static_cast<float>(compared) + 1), kth, spread > 0 ? (last - kth) / spread : 0}};
 }
 

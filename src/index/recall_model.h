@@ -21,8 +21,15 @@ struct WalkTraits {
   // Logarithm of the nodes it compared; distance of the k-th; part of the distance from the first to the last candidate
   // that lies beyond the k-th.
   std::array<float, kCount> values{};
-  // nearest, kth, last: distances of the candidates.
-  static WalkTraits of(size_t compared, float nearest, float kth, float last);
+};
+
+// A finished walk.
+struct WalkReport {
+  size_t compared = 0;           // nodes
+  std::vector<float> distances;  // of the candidates that it kept, ascending
+
+  // REQUIRES: k is above 0 and at most distances.size().
+  WalkTraits traits(size_t k) const;
 };
 
 class RecallModel {
