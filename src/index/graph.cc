@@ -147,6 +147,7 @@ void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const V
   }
   insert_batches(high, 0, 1, {}, pool, workers, progress, 0);
 
+  const Landmarks* landmarks = vectors.landmarks.load(std::memory_order_acquire);
   Told told(progress, high.size(), rows.size());
   relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
     worker.others.assign(near.of(i).begin(), near.of(i).end());
@@ -154,7 +155,8 @@ void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const V
   });
   layers_[0].set_size(bound);
   link_back_all(rows, pool, workers);
-  // Groups end somewhere, and who lies beyond is missing: neighbours' neighbours are looked at.
+  // Groups end somewhere, and who lies beyond is missing: neighbours' neighbours are looked at. And where a small
+  // cluster fell among the groups of others its rows know nobody of their own: landmarks do.
   relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
     worker.others.clear();
     add_links(rows[i], bound, worker.others);
@@ -162,6 +164,7 @@ void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const V
     sort_by_distance(worker.scorer, worker.others, worker);
     worker.found = worker.kept;
     if (worker.found.size() > kEntryBreadth) worker.found.resize(kEntryBreadth);
+    if (landmarks != nullptr) landmarks->add_nearest(worker.scorer, {}, worker.memory.distances, worker.found);
     walk(layers_[0], worker.scorer, kRefineBreadth, bound, {}, worker.memory, worker.found, worker.compared);
     for (const Candidate& candidate : worker.found) worker.others.push_back(candidate.node);
   });
