@@ -38,16 +38,17 @@ struct CodeFactors {
 
 // Where rows lie that will be needed soon; to be kept in registers.
 struct Prefetch {
+  Prefetch(const std::byte* at, size_t bytes, const CodeFactors* beside)
+      : rows(at), row_bytes(bytes), reach(bytes % 64 == 0 ? bytes : bytes + 63), factors(beside) {}
+
   const std::byte* rows;
   size_t row_bytes;
+  size_t reach;                // rows that are no multiple of a cache line begin anywhere in one
   const CodeFactors* factors;  // beside them, or nullptr
 
   void operator()(uint32_t row) const {
     const std::byte* from = rows + row * row_bytes;
-    const std::byte* end = from + row_bytes;
-    for (; from < end; from += 64) __builtin_prefetch(from);
-    // Rows that are no multiple of a cache line begin anywhere in one.
-    if (row_bytes % 64 != 0) __builtin_prefetch(end - 1);
+    for (const std::byte* end = from + reach; from < end; from += 64) __builtin_prefetch(from);
     if (factors != nullptr) __builtin_prefetch(factors + row);
   }
 };
