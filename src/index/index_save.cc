@@ -235,9 +235,9 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   Codes codes;
   if (codes_) {
     const size_t dim = space_->padded_dim();
-    codes =
-        Codes(options_.codes, dim, file.get<std::byte>("landmark_codes", count * Codes::row_bytes(options_.codes, dim)),
-              file.get<CodeFactors>("landmark_factors", count));
+    codes = Codes(options_.codes, dim,
+                  near(file.get<std::byte>("landmark_codes", count * Codes::row_bytes(options_.codes, dim))),
+                  near(file.get<CodeFactors>("landmark_factors", count)));
   }
   std::span<const std::byte> landmark_bits;
   if (bits) landmark_bits = file.get<std::byte>("landmark_bits", count * rows_.row_bytes());
