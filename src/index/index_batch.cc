@@ -127,6 +127,7 @@ std::vector<IndexSearchResult> IndexImpl::scan_products(std::span<const float> q
           }
         }
       }
+      if (give_up_) give_up_();
     });
 
     pool.parallel_for(n, [&](size_t q, size_t) {
@@ -149,6 +150,7 @@ std::vector<IndexSearchResult> IndexImpl::scan_products(std::span<const float> q
       for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
       result.plan = SearchPlan::product_scan;
       result.compared = rows.size() + numbers.size();
+      if (give_up_) give_up_();
     });
   }
   return results;

@@ -24,6 +24,8 @@ constexpr size_t kBulkRows = 4096;
 constexpr size_t kLandmarksLast = 4;
 // Rows after which memory of a mapped file is given up.
 constexpr size_t kGiveUpRows = 16384;
+// The same where they lie here and there: of each, the system maps what is around it.
+constexpr size_t kRowsHereAndThere = 512;
 
 void check(bool good, std::string_view what, auto found, std::string_view expected) {
   if (!good) throw Error(ErrorCode::invalid_argument, fmt::format("{} is {}, expected {}", what, found, expected));
@@ -214,7 +216,7 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
   // Whoever meets a row must find its code.
   if (graph_) encode(rows, pool);
   publish(rows, end);
-  link(rows, pool, nullptr, nullptr);
+  link(rows, pool, nullptr);
 }
 
 void IndexImpl::check_new(std::span<const float> vectors) const {
@@ -261,7 +263,7 @@ std::vector<uint32_t> IndexImpl::append(std::span<const float> vectors, size_t t
   base::ThreadPool& pool = base::ThreadPool::shared(threads);
   if (graph_) encode(rows, pool);
   publish(rows, end);
-  link(rows, pool, nullptr, nullptr);
+  link(rows, pool, nullptr);
   return rows;
 }
 
@@ -305,6 +307,7 @@ void IndexImpl::store_row(uint32_t row, const float* vector) {
 void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base::Progress* progress,
                          const std::function<void()>& give_up) {
   std::lock_guard lock(writer_);
+  give_up_ = give_up;
   rows_ = Rows(options_.type, options_.dim, bytes);
   ids_ = nullptr;
   const size_t count = rows_.capacity();
@@ -330,7 +333,7 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
   std::iota(rows.begin(), rows.end(), 0u);
   row_count_.store(count, std::memory_order_release);
   alive_.store(count, std::memory_order_release);
-  link(rows, base::ThreadPool::shared(threads), progress, give_up);
+  link(rows, base::ThreadPool::shared(threads), progress);
 }
 
 size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
@@ -350,11 +353,10 @@ size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
 }
 
 // Rows whose codes are there become part of the graph; where there is none yet and there are enough rows, all do.
-void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
-                     const std::function<void()>& give_up) {
+void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress) {
   if (options_.kind == IndexKind::flat) return;
   // Parts, so that memory of the rows can be given up between them.
-  const size_t part = give_up ? kGiveUpRows : SIZE_MAX;
+  const size_t part = give_up_ ? kGiveUpRows : SIZE_MAX;
   std::vector<uint32_t> all;
   const bool is_new = !graph_;
   if (is_new) {
@@ -366,7 +368,7 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
     make_space();
     for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
       encode(rows.subspan(first, std::min(part, rows.size() - first)), pool);
-      if (give_up) give_up();
+      if (give_up_) give_up_();
     }
   }
   // Where many rows are new there may be clusters without any.
@@ -378,14 +380,14 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
       }
     }
     std::vector<uint32_t> chosen =
-        choose_landmarks(all, vectors_, Landmarks::count_for(all.size()), options_.seed, pool);
+        choose_landmarks(all, vectors_, Landmarks::count_for(all.size()), options_.seed, pool, give_up_);
     set_landmarks(std::make_unique<const Landmarks>(std::move(chosen), vectors_));
     landmark_rows_ = all.size();
     rows_since_landmarks_ = 0;
   }
   if (is_new && bulk_ && all.size() >= kBulkRows && options_.metric != Metric::l1) {
     const NearRows near(rows, vectors_, options_.seed, pool, progress);
-    if (give_up) give_up();
+    if (give_up_) give_up_();
     if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
     graph_->insert(rows, near, linking_, pool, progress);
     if (progress != nullptr) progress->end();
@@ -395,7 +397,7 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
   if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
   for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
     graph_->insert(rows.subspan(first, std::min(part, rows.size() - first)), linking_, gone(), pool, progress, first);
-    if (give_up) give_up();
+    if (give_up_) give_up_();
   }
   if (progress != nullptr) progress->end();
   graph_ready_.store(true, std::memory_order_release);
@@ -421,11 +423,13 @@ void IndexImpl::make_space() {
     if (gone().contains(number)) continue;
     rows_.read(number, row.data());
     sample.insert(sample.end(), row.begin(), row.end());
+    if (give_up_ && i % kRowsHereAndThere == 0) give_up_();
   }
   if (options_.metric == Metric::dot) {
     for (uint32_t number = 0; number < row_count_; ++number) {
       rows_.read(number, row.data());
       longest = std::max(longest, simd::kernels().dot_f32(row.data(), row.data(), dim));
+      if (give_up_ && number % kGiveUpRows == 0) give_up_();
     }
     longest = std::sqrt(longest);
   }

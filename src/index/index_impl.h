@@ -40,8 +40,8 @@ class IndexImpl : public Index {
   IndexImpl(std::unique_ptr<SectionFile> file, const OpenOptions& options);
 
   // rows [count] of options().type are taken as they lie, under the ids 0, 1, ... to an empty index, and must outlive
-  // it: for building from a mapped file. progress may be nullptr; give_up, where there is one, is called now and then
-  // when rows read so far are not needed for a while.
+  // it: for building from a mapped file. progress may be nullptr; give_up, where there is one, must outlive it, too: it
+  // is called, from any thread, when rows read so far are not needed for a while.
   void add_view(std::span<const std::byte> rows, size_t threads, base::Progress* progress,
                 const std::function<void()>& give_up = nullptr);
   // Whether many rows of a new index find their neighbours by products of all in groups (index/near_rows.h): several
@@ -93,8 +93,7 @@ class IndexImpl : public Index {
   void check_room(size_t wanted);
   uint32_t take_row(size_t& end);
   void publish(std::span<const uint32_t> rows, size_t end);
-  void link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress,
-            const std::function<void()>& give_up);
+  void link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress);
   void make_space();
   void set_landmarks(std::unique_ptr<const Landmarks> landmarks);
   void replace_landmark(uint32_t row);
@@ -133,6 +132,7 @@ class IndexImpl : public Index {
 
   IndexOptions options_;
   bool bulk_ = true;
+  std::function<void()> give_up_;      // add_view's
   std::unique_ptr<SectionFile> file_;  // what the views below look at, where it is mapped
   std::vector<base::GrowingArray<std::byte>> loaded_;
 

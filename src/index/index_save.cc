@@ -92,7 +92,7 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
       file.add("codes", codes_->codes(rows));
     }
   }
-  file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()));
+  file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()), give_up_);
 }
 
 void IndexImpl::save_into(SectionFileWriter& file) {

@@ -70,7 +70,7 @@ void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>&
 }
 
 std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vectors& vectors, size_t count,
-                                       uint64_t seed, base::ThreadPool& pool) {
+                                       uint64_t seed, base::ThreadPool& pool, const std::function<void()>& give_up) {
   base::Random random(seed);
   std::vector<uint32_t> sample(rows.begin(), rows.end());
   const size_t wanted = std::min(rows.size(), count * kSampled);
@@ -114,6 +114,7 @@ std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vec
         const float score = *std::max_element(scores, scores + turn.size());
         apart[first + i] = std::min(apart[first + i], 2 * (placer.rows.halves[i] - score));
       });
+      if (give_up) give_up();
     });
     chosen.insert(chosen.end(), turn.begin(), turn.end());
   }

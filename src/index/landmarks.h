@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -46,8 +47,10 @@ class Landmarks {
   std::vector<std::byte> bits_;
 };
 
-// COUNT of rows, or fewer where fewer are apart; ascending. The same for any number of threads.
+// COUNT of rows, or fewer where fewer are apart; ascending. The same for any number of threads. give_up, where there is
+// one, is called when rows read so far are not needed for a while.
 std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vectors& vectors, size_t count,
-                                       uint64_t seed, base::ThreadPool& pool);
+                                       uint64_t seed, base::ThreadPool& pool,
+                                       const std::function<void()>& give_up = nullptr);
 
 }  // namespace sextant::index

@@ -42,7 +42,9 @@ SectionFileWriter::SectionFileWriter(const std::filesystem::path& path, uint32_t
   file_.append(std::string(aligned(kHeadBytes + room_ * kEntryBytes + sizeof(uint64_t)), '\0'));
 }
 
-void SectionFileWriter::add(std::string_view name, std::span<const std::byte> bytes) {
+void SectionFileWriter::add(std::string_view name, std::span<const std::byte> bytes,
+                            const std::function<void()>& give_up) {
+  constexpr size_t kPartBytes = size_t{16} << 20;
   if (count_ == room_ || name.size() >= kNameBytes) {
     throw Error(ErrorCode::internal, fmt::format("section '{}' has no room in its file", name));
   }
@@ -51,9 +53,15 @@ void SectionFileWriter::add(std::string_view name, std::span<const std::byte> by
   entries_ += padded;
   put(entries_, file_.size_bytes());
   put(entries_, static_cast<uint64_t>(bytes.size()));
-  put(entries_, base::hash64(base::text_of(bytes)));
+  base::Hash64 hash;
+  for (size_t first = 0; first < bytes.size(); first += kPartBytes) {
+    const std::string_view part = base::text_of(bytes.subspan(first, std::min(kPartBytes, bytes.size() - first)));
+    hash.add(part);
+    file_.append(part);
+    if (give_up) give_up();
+  }
+  put(entries_, hash.value());
   ++count_;
-  file_.append(base::text_of(bytes));
   file_.append(std::string(aligned(file_.size_bytes()) - file_.size_bytes(), '\0'));
 }
 

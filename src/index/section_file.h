@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +24,9 @@ class SectionFileWriter {
  public:
   // sections: how many there will be at most.
   SectionFileWriter(const std::filesystem::path& path, uint32_t kind, uint32_t version, size_t sections);
-  // name: up to 23 characters.
-  void add(std::string_view name, std::span<const std::byte> bytes);
+  // name: up to 23 characters. give_up, where there is one, is called whenever a part of the bytes is not needed any
+  // more, so that pages of another file go back to the system.
+  void add(std::string_view name, std::span<const std::byte> bytes, const std::function<void()>& give_up = nullptr);
   template <class T>
   void add(std::string_view name, std::span<const T> values) {
     add(name, std::as_bytes(values));

@@ -153,16 +153,16 @@ class DebertaV2 : public Encoder {
     const AttentionLayer& own = layer.base.attention;
     const tensor::Matrix qkv = own.qkv(x, context);
     // The products of every query and key with the positions that occur: [rows, heads * used], one each a distance.
-    const auto [first_used, last_used] = std::minmax_element(rows.begin(), rows.end());
-    const size_t used = *last_used - *first_used + 1;
+    const auto range = std::minmax_element(rows.begin(), rows.end());
+    const size_t first_used = *range.first, used = *range.second - first_used + 1;
     tensor::Matrix content_to_position, position_to_content;
     if (content_to_position_) {
       content_to_position =
-          with_positions(columns(qkv), qkv.rows(), layer.position_key(distances, context), *first_used, used, context);
+          with_positions(columns(qkv), qkv.rows(), layer.position_key(distances, context), first_used, used, context);
     }
     if (position_to_content_) {
       position_to_content = with_positions(columns(qkv, hidden_size), qkv.rows(),
-                                           layer.position_query(distances, context), *first_used, used, context);
+                                           layer.position_query(distances, context), first_used, used, context);
     }
     const auto longest = static_cast<ptrdiff_t>(sequences.longest());
     const tensor::ScoreHook hook = [&](size_t first, size_t head, size_t i, size_t first_key, std::span<float> scores) {
@@ -171,7 +171,7 @@ class DebertaV2 : public Encoder {
       const size_t column = head * used;
       const float* of_query = content_to_position_ ? content_to_position.row(first + i) + column : nullptr;
       for (size_t j = 0; j < scores.size(); ++j) {
-        const size_t position = *(row - j) - *first_used;
+        const size_t position = *(row - j) - first_used;
         float score = 0;
         if (content_to_position_) score += of_query[position];
         if (position_to_content_) score += position_to_content.row(first + first_key + j)[column + position];
