@@ -243,7 +243,9 @@ void add_build(Command ann, Context& context) {
   command.option("--kind", options->kind, "graph, or flat: exact, every vector is compared")
       .one_of({"graph", "flat"})
       .show_default();
-  command.option("--codes", options->codes, "What walks compare: 1, 4 or 8 bits a component, or the vectors themselves")
+  command
+      .option("--codes", options->codes,
+              "What walks compare: 1, 4 or 8 bits a component (sq1, sq4, sq8), or the vectors themselves (none)")
       .one_of({"automatic", "sq1", "sq4", "sq8", "none"})
       .show_default();
   command.option("--degree", options->degree, "Links a vector").range(4, 128).show_default();
