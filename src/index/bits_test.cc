@@ -97,7 +97,7 @@ TEST(BitIndex, takes_zeros_and_ones_alone) {
     std::vector<float> rows(15, 1.0f);
     rows[13] = bad;
     EXPECT_THAT(error_of([&] { index->add(numbers(3), rows); }), HasSubstr("vector 2: component 3 is "));
-    EXPECT_THAT(error_of([&] { index->add(numbers(3), rows); }), HasSubstr("whole number from 0 to 1 for type bit"));
+    EXPECT_THAT(error_of([&] { index->add(numbers(3), rows); }), HasSubstr(", expected 0 or 1 for type bit"));
     EXPECT_EQ(index->size(), 0u);
     EXPECT_THAT(error_of([&] { index->search(std::span(rows).subspan(10)); }),
                 HasSubstr("component 3 of the query is "));

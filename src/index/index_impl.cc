@@ -128,10 +128,12 @@ void IndexImpl::check_range(std::span<const float> vectors) const {
   for (size_t i = 0; i < vectors.size(); ++i) {
     const float value = vectors[i];
     if (value >= low && value <= high && (!whole || value == std::round(value))) continue;
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("vector {}: component {} is {}, expected a {} from {} to {} for type {}", i / options_.dim,
-                    i % options_.dim, value, whole ? "whole number" : "number", low, high, name(options_.type)));
+    const std::string expected = options_.type == ElementType::bit
+                                     ? "0 or 1"
+                                     : fmt::format("a {} from {} to {}", whole ? "whole number" : "number", low, high);
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("vector {}: component {} is {}, expected {} for type {}", i / options_.dim,
+                            i % options_.dim, value, expected, name(options_.type)));
   }
 }
 

@@ -68,7 +68,6 @@ class EveryIndex : public testing::TestWithParam<Kind> {
                           .build_breadth = build_breadth,
                           .capacity = 20000});
   }
-  bool is_flat() const { return GetParam().kind == IndexKind::flat; }
   bool is_of_bits() const { return GetParam().metric == Metric::hamming; }
   std::vector<float> some(size_t count, size_t dim, uint64_t seed, size_t cluster_count = 20) const {
     return is_of_bits() ? clustered_bits(count, dim, seed, cluster_count) : clustered(count, dim, seed, cluster_count);
