@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "index/landmarks.h"
+#include "index/storable.h"
 #include "sextant/error.h"
 #include "simd/kernels.h"
 
@@ -75,66 +76,6 @@ Gone IndexImpl::gone() const { return {.words = any_gone_.load(std::memory_order
 std::shared_ptr<const Calibration> IndexImpl::calibration() const {
   std::lock_guard lock(calibration_mutex_);
   return calibration_;
-}
-
-void IndexImpl::check_vectors(std::span<const float> vectors, size_t first_number) const {
-  const size_t bad = first_not_finite(vectors.data(), vectors.size());
-  if (bad < vectors.size()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("vector {}: component {} is {}, expected a finite number",
-                            first_number + bad / options_.dim, bad % options_.dim, vectors[bad]));
-  }
-}
-
-void IndexImpl::check_lengths(std::span<const float> vectors, size_t first_number) const {
-  for (size_t first = 0; first < vectors.size(); first += options_.dim) {
-    const float squared = simd::kernels().dot_f32(vectors.data() + first, vectors.data() + first, options_.dim);
-    if (squared <= kSquaredLengthMax) continue;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("vector {}: its squared length is {}, expected at most {}",
-                            first_number + first / options_.dim, squared, kSquaredLengthMax));
-  }
-}
-
-// Nothing is cut off or turned into something else in silence.
-void IndexImpl::check_range(std::span<const float> vectors) const {
-  float low = 0, high = 0;
-  bool whole = false;
-  switch (options_.type) {
-    case ElementType::float32:
-      return;
-    case ElementType::float16:
-      high = 65504;
-      low = -high;
-      break;
-    case ElementType::bfloat16:
-      high = 0x1.fep127f;
-      low = -high;
-      break;
-    case ElementType::int8:
-      low = -128;
-      high = 127;
-      whole = true;
-      break;
-    case ElementType::uint8:
-      high = 255;
-      whole = true;
-      break;
-    case ElementType::bit:
-      high = 1;
-      whole = true;
-      break;
-  }
-  for (size_t i = 0; i < vectors.size(); ++i) {
-    const float value = vectors[i];
-    if (value >= low && value <= high && (!whole || value == std::round(value))) continue;
-    const std::string expected = options_.type == ElementType::bit
-                                     ? "0 or 1"
-                                     : fmt::format("a {} from {} to {}", whole ? "whole number" : "number", low, high);
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("vector {}: component {} is {}, expected {} for type {}", i / options_.dim,
-                            i % options_.dim, value, expected, name(options_.type)));
-  }
 }
 
 // Rows that are about to be published, with their ids.
@@ -222,9 +163,7 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
 }
 
 void IndexImpl::check_new(std::span<const float> vectors) const {
-  check_vectors(vectors, 0);
-  check_range(vectors);
-  check_lengths(vectors, 0);
+  check_storable(options_.type, options_.dim, vectors);
 }
 
 void IndexImpl::check_room(size_t wanted) {
@@ -280,30 +219,12 @@ void IndexImpl::publish(std::span<const uint32_t> rows, size_t end) {
   alive_.fetch_add(rows.size(), std::memory_order_release);
 }
 
-// Elements of another type are rounded to it; they passed check_range.
+// Elements of another type are rounded to it; they passed check_storable.
 void IndexImpl::store_row(uint32_t row, const float* vector) {
-  const simd::Kernels& k = simd::kernels();
-  std::vector<std::byte> narrow(rows_.row_bytes());
-  switch (options_.type) {
-    case ElementType::float32:
-      return rows_.set(row, vector);
-    case ElementType::float16:
-      k.f32_to_f16(vector, options_.dim, reinterpret_cast<simd::Float16*>(narrow.data()));
-      break;
-    case ElementType::bfloat16:
-      k.f32_to_bf16(vector, options_.dim, reinterpret_cast<simd::BFloat16*>(narrow.data()));
-      break;
-    case ElementType::bit:
-      pack_bits(vector, options_.dim, reinterpret_cast<uint8_t*>(narrow.data()));
-      break;
-    case ElementType::int8:
-    case ElementType::uint8:
-      for (size_t i = 0; i < options_.dim; ++i) {
-        narrow[i] = static_cast<std::byte>(static_cast<int>(std::lround(vector[i])));
-      }
-      break;
-  }
-  rows_.set(row, narrow.data());
+  if (options_.type == ElementType::float32) return rows_.set(row, vector);
+  std::vector<std::byte> elements(rows_.row_bytes());
+  narrow(options_.type, vector, options_.dim, elements.data());
+  rows_.set(row, elements.data());
 }
 
 void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base::Progress* progress,
@@ -326,8 +247,8 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
       }
     } else {
       rows_.read(row, values.data());
-      check_vectors(values, row);
-      check_lengths(values, row);
+      check_finite(options_.dim, values, row);
+      check_lengths(options_.dim, values, row);
     }
     if (give_up && row % kGiveUpRows == 0) give_up();
   }

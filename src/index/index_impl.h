@@ -86,9 +86,6 @@ class IndexImpl : public Index {
   uint64_t id_of(uint32_t row) const { return ids_ == nullptr ? row : ids_[row]; }
   // For searches, which take no lock.
   bool ids_are_rows() const { return ids_are_rows_.load(std::memory_order_acquire); }
-  void check_vectors(std::span<const float> vectors, size_t first_number) const;
-  void check_lengths(std::span<const float> vectors, size_t first_number) const;
-  void check_range(std::span<const float> vectors) const;
   void check_query(std::span<const float> query, const IndexSearchOptions& options) const;
   void check_room(size_t wanted);
   uint32_t take_row(size_t& end);

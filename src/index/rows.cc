@@ -64,6 +64,25 @@ void widen(ElementType type, const void* elements, size_t count, float* out) {
   }
 }
 
+void narrow(ElementType type, const float* values, size_t count, std::byte* out) {
+  const simd::Kernels& k = simd::kernels();
+  switch (type) {
+    case ElementType::float32:
+      std::memcpy(out, values, count * sizeof(float));
+      return;
+    case ElementType::float16:
+      return k.f32_to_f16(values, count, reinterpret_cast<simd::Float16*>(out));
+    case ElementType::bfloat16:
+      return k.f32_to_bf16(values, count, reinterpret_cast<simd::BFloat16*>(out));
+    case ElementType::bit:
+      return pack_bits(values, count, reinterpret_cast<uint8_t*>(out));
+    case ElementType::int8:
+    case ElementType::uint8:
+      for (size_t i = 0; i < count; ++i) out[i] = static_cast<std::byte>(static_cast<int>(std::lround(values[i])));
+      return;
+  }
+}
+
 void pack_bits(const float* values, size_t dim, uint8_t* bits) {
   simd::kernels().f32_to_bits(values, dim, bits);
   // The kernel begins with a byte's highest bit: the bits of each byte are turned round, eight bytes at once.

@@ -55,6 +55,9 @@ class Rows {
 // FROM elements of TYPE as floats.
 void widen(ElementType type, const void* elements, size_t count, float* out);
 
+// COUNT floats as elements of TYPE, rounded; of bits, as a row. REQUIRES: they passed check_storable.
+void narrow(ElementType type, const float* values, size_t count, std::byte* out);
+
 // Components [dim], each 0 or 1, as a row of ElementType::bit; what is left of the last byte is 0.
 void pack_bits(const float* values, size_t dim, uint8_t* bits);
 

@@ -5,22 +5,13 @@
 #include <charconv>
 
 #include "sextant/error.h"
+#include "store/key_bytes.h"
 
 namespace sextant::store {
 namespace {
 
 constexpr char kNumberTag = 1;
 constexpr char kUuidTag = 2;
-
-void append_number(std::string& out, uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xFF));
-}
-
-uint64_t number_at(std::string_view bytes, size_t begin) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < 8; ++i) value = value << 8 | static_cast<uint8_t>(bytes[begin + i]);
-  return value;
-}
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -32,8 +23,11 @@ int hex_value(char c) {
 }  // namespace
 
 PointId PointId::of_uuid(const std::array<uint8_t, 16>& bytes) {
-  const std::string_view view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return PointId(true, number_at(view, 0), number_at(view, 8));
+  std::string_view view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  uint64_t high = 0, low = 0;
+  take_big_endian(view, high);
+  take_big_endian(view, low);
+  return PointId(true, high, low);
 }
 
 std::optional<PointId> PointId::read_uuid(std::string_view text) {
@@ -73,16 +67,20 @@ PointId PointId::parse(std::string_view text) {
 }
 
 std::optional<PointId> PointId::of_key(std::string_view key) {
-  if (key.size() == 9 && key[0] == kNumberTag) return of(number_at(key, 1));
-  if (key.size() == 17 && key[0] == kUuidTag) return PointId(true, number_at(key, 1), number_at(key, 9));
-  return std::nullopt;
+  const char tag = key.empty() ? '\0' : key.front();
+  if (key.size() != (tag == kUuidTag ? 17 : 9) || (tag != kUuidTag && tag != kNumberTag)) return std::nullopt;
+  key.remove_prefix(1);
+  uint64_t high = 0, low = 0;
+  if (tag == kUuidTag) take_big_endian(key, high);
+  take_big_endian(key, low);
+  return PointId(tag == kUuidTag, high, low);
 }
 
 std::string PointId::key() const {
   std::string out;
   out.push_back(is_uuid_ ? kUuidTag : kNumberTag);
-  if (is_uuid_) append_number(out, high_);
-  append_number(out, low_);
+  if (is_uuid_) append_big_endian(out, high_);
+  append_big_endian(out, low_);
   return out;
 }
 

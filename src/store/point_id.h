@@ -20,6 +20,8 @@ class PointId {
   PointId() = default;  // number 0
   static PointId of(uint64_t number) { return PointId(false, 0, number); }
   static PointId of_uuid(const std::array<uint8_t, 16>& bytes);
+  // The UUID's bytes as one number of 128 bits, most significant first.
+  static PointId of_uuid(uint64_t high, uint64_t low) { return PointId(true, high, low); }
 
   // A decimal number, or a UUID as clients write it: with or without dashes, in braces or after "urn:uuid:", in upper
   // or lower case. nullopt for anything else.
@@ -33,7 +35,7 @@ class PointId {
 
   bool is_uuid() const { return is_uuid_; }
   uint64_t number() const { return low_; }  // REQUIRES: !is_uuid()
-  uint64_t high() const { return high_; }   // the UUID's bytes as one number of 128 bits, most significant first
+  uint64_t high() const { return high_; }   // of a UUID as of_uuid takes it; 0 for a number
   uint64_t low() const { return low_; }
 
   // 9 bytes for a number, 17 for a UUID: a tag, then the value, most significant byte first.

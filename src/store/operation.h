@@ -1,0 +1,97 @@
+// store/operation.h: what can be done to points. Each operation is there whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "store/point_id.h"
+
+namespace sextant::store {
+
+// One value of a named vector: dense: values [dim]; multi: values [n, dim], n >= 1; sparse: values [n] at the
+// components indices [n], ascending.
+struct VectorValue {
+  std::vector<float> values;
+  std::vector<uint32_t> indices;
+  bool operator==(const VectorValue&) const = default;
+};
+
+using NamedVectors = std::vector<std::pair<std::string, VectorValue>>;
+
+struct Point {
+  PointId id;
+  NamedVectors vectors;
+  std::string payload;      // a JSON object; empty: none
+  uint64_t expires_ms = 0;  // since 1970; 0: as the collection says
+};
+
+// A point as it is kept.
+struct StoredPoint {
+  PointId id;
+  uint64_t version = 0;  // the number of the operation that changed it last
+  NamedVectors vectors;  // where they were asked for
+  std::string payload;   // likewise; "{}" where it has none
+  uint64_t expires_ms = 0;
+};
+
+enum class WriteMode : uint8_t {
+  upsert,  // replace or insert
+  insert,  // leave those that are there as they are
+  update,  // leave those that are not there
+};
+
+struct UpsertPoints {
+  std::vector<Point> points;  // of equal ids the last one counts
+  WriteMode mode = WriteMode::upsert;
+  // Where it has a value, every point must have this version (0: not be there), or the operation fails: invalid.
+  std::optional<uint64_t> expected_version = std::nullopt;
+};
+
+// Sets the named vectors of points, and leaves their others. Points that are not there are counted as missing.
+struct UpdateVectors {
+  std::vector<Point> points;  // ids and vectors
+};
+
+struct DeleteVectors {
+  std::vector<PointId> ids;
+  std::vector<std::string> names;
+};
+
+enum class PayloadChange : uint8_t {
+  merge,      // keys of the given payload replace the point's
+  overwrite,  // the given payload replaces the point's
+  remove,     // keys, as dotted paths, are taken away
+  clear,      // all are
+};
+
+struct ChangePayload {
+  std::vector<PointId> ids;
+  PayloadChange change = PayloadChange::merge;
+  std::string payload;            // of merge and overwrite: a JSON object
+  std::string key;                // of merge: a dotted path to merge into, "" for the payload itself
+  std::vector<std::string> keys;  // of remove
+};
+
+struct DeletePoints {
+  std::vector<PointId> ids;
+  // Where it has a value, only those whose time came by then, in milliseconds since 1970.
+  std::optional<uint64_t> expired_by_ms = std::nullopt;
+};
+
+using Operation = std::variant<UpsertPoints, UpdateVectors, DeleteVectors, ChangePayload, DeletePoints>;
+
+// What became of an operation.
+struct Written {
+  uint64_t version = 0;  // of the points that it changed
+  size_t inserted = 0;
+  size_t updated = 0;
+  size_t removed = 0;
+  size_t missing = 0;  // ids that are not there, or, by WriteMode, were left as they are
+};
+
+}  // namespace sextant::store

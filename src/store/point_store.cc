@@ -1,0 +1,239 @@
+#include "store/point_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+#include "base/files.h"
+#include "sextant/error.h"
+#include "store/vector_bytes.h"
+
+namespace sextant::store {
+
+namespace {
+
+constexpr size_t kPointsAtOnce = 1024;
+constexpr auto kSyncEvery = std::chrono::seconds(1);
+
+}  // namespace
+
+void PointStore::create(const std::filesystem::path& folder, const StoreConfig& config,
+                        const TruthResources& resources) {
+  base::make_folders(folder);
+  Truth::create(folder / "truth", config, resources);
+  base::make_folders(folder / "segments");
+}
+
+PointStore::PointStore(const std::filesystem::path& folder, const TruthResources& resources,
+                       const StoreOptions& options)
+    : folder_(folder), resources_(resources), options_(options) {
+  recover();
+  if (options_.background) keeper_ = std::thread([this] { keep(); });
+  syncer_ = std::thread([this] {
+    std::unique_lock lock(keep_mutex_);
+    while (!stopping_) {
+      keep_changed_.wait_for(lock, kSyncEvery, [this] { return stopping_; });
+      lock.unlock();
+      try {
+        std::lock_guard write_lock(write_mutex_);
+        if (!failed_ && view()->config->durability == Durability::periodic) view()->truth->sync();
+      } catch (const Error& error) {
+        std::lock_guard error_lock(keep_mutex_);
+        last_error_ = error.what();
+      }
+      lock.lock();
+    }
+  });
+}
+
+PointStore::~PointStore() {
+  {
+    std::lock_guard lock(keep_mutex_);
+    stopping_ = true;
+  }
+  stop_builds_ = true;
+  keep_changed_.notify_all();
+  if (keeper_.joinable()) keeper_.join();
+  if (syncer_.joinable()) syncer_.join();
+  try {
+    if (!failed_ && view()->config->durability == Durability::periodic) view()->truth->sync();
+  } catch (const Error&) {
+    // It was acknowledged as written to the system, which has it still.
+  }
+}
+
+uint64_t PointStore::now_ms() const {
+  if (options_.now_ms) return options_.now_ms();
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
+}
+
+std::filesystem::path PointStore::segment_folder(uint64_t number) const {
+  return folder_ / "segments" / fmt::format("{:08}", number);
+}
+
+ViewPointer PointStore::view() const {
+  std::unique_lock lock(view_mutex_);
+  view_changed_.wait(lock, [&] { return view_ != nullptr || !no_view_.empty(); });
+  if (view_ == nullptr) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{}: a write failed and it could not be opened again: {}", folder_.string(), no_view_));
+  }
+  return view_;
+}
+
+void PointStore::publish(std::shared_ptr<View> next) const {
+  next->moment = std::make_shared<const Truth::Moment>(*next->truth);
+  ViewPointer before;  // goes after the lock does: it may be the last that looks at a segment
+  std::unique_lock lock(view_mutex_);
+  before = std::exchange(view_, std::move(next));
+  no_view_.clear();
+  lock.unlock();
+  view_changed_.notify_all();
+}
+
+// Reads where the collection stands from the truth, and makes the first view of it.
+void PointStore::recover() {
+  auto next = std::make_shared<View>();
+  next->truth = std::make_shared<Truth>(folder_ / "truth", resources_);
+  const Truth& truth = *next->truth;
+  next->config = std::make_shared<const StoreConfig>(truth.config());
+  next->state = state_ = truth.state();
+  uint64_t covered = 0;
+  for (const SegmentInfo& info : read_segments(truth.segments(), truth.where())) {
+    SegmentPart part;
+    part.info = info;
+    covered = info.row_end;
+    next_segment_ = std::max(next_segment_, info.number + 1);
+    if (info.rows > 0) try {
+        part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
+      } catch (const Error& error) {
+        // Its rows are read from the truth until it is made again.
+        part.damage = error.what();
+      }
+    next->segments.push_back(std::move(part));
+  }
+  truth.for_marks(0, covered, [&](uint64_t row, bool dead) {
+    const auto part = std::upper_bound(next->segments.begin(), next->segments.end(), row,
+                                       [](uint64_t r, const SegmentPart& p) { return r < p.info.row_end; });
+    if (part == next->segments.end() || row < part->info.row_begin) return;
+    const std::optional<uint32_t> flag = part->flag_of(row);
+    if (!flag) return;  // it died before the segment was made
+    (dead ? part->dead : part->changed).add(*flag);
+  });
+  // What no list names is left from a build that was cut off.
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "segments", error)) {
+    const std::string name = entry.path().filename().string();
+    const bool listed = std::any_of(next->segments.begin(), next->segments.end(), [&](const SegmentPart& part) {
+      return segment_folder(part.info.number).filename() == name;
+    });
+    if (!listed) std::filesystem::remove_all(entry.path(), error);
+  }
+  auto begin_tail = [&](uint64_t row_begin) {
+    if (!next->tails.empty()) next->tails.back().row_end = row_begin;
+    TailPart part;
+    part.tail = std::make_shared<Tail>(*next->config, next->config->tail_rows_max);
+    part.row_begin = row_begin;
+    next->tails.push_back(std::move(part));
+  };
+  begin_tail(covered);
+  truth.for_rows(covered, UINT64_MAX, nullptr, [&](const Truth::RowVectors& row) {
+    std::vector<Tail::Value> values;
+    for (const auto& vector : row.vectors) values.push_back({vector.slot, vector.bytes});
+    if (!next->tails.back().tail->append(row.row, row.id, values)) {
+      begin_tail(row.row);
+      if (!next->tails.back().tail->append(row.row, row.id, values)) {
+        throw Error(ErrorCode::exhausted, fmt::format("{}: point {} is too large", folder_.string(), row.id.text()));
+      }
+    }
+    next->tails.back().count = next->tails.back().tail->size();
+    return true;
+  });
+  const auto expiring = truth.expiring(UINT64_MAX, 1);
+  next_expiry_ms_ = expiring.empty() ? UINT64_MAX : expiring.front().first;
+  failed_ = false;
+  publish(std::move(next));
+}
+
+StoredPoint PointStore::fill(const View& view, const PointId& id, PointRecord&& record, const Fields& fields) const {
+  StoredPoint point;
+  point.id = id;
+  point.version = record.version;
+  point.expires_ms = record.expires_ms;
+  if (fields.payload) point.payload = record.payload.empty() ? "{}" : std::move(record.payload);
+  for (const VectorConfig& config : view.config->vectors) {
+    const bool wanted = fields.all_vectors ||
+                        std::find(fields.vectors.begin(), fields.vectors.end(), config.name) != fields.vectors.end();
+    if (!wanted || !std::binary_search(record.slots.begin(), record.slots.end(), config.slot)) continue;
+    const std::optional<std::string> bytes = view.truth->vector(record.row, config.slot, view.moment.get());
+    std::optional<VectorValue> value;
+    if (bytes) value = read_vector(config, *bytes);
+    if (!value) {
+      throw Error(ErrorCode::corrupted,
+                  fmt::format("{}: point {}: vector '{}' is {}", view.truth->where(), id.text(), config.name,
+                              bytes ? fmt::format("{} bytes, which is none", bytes->size()) : "missing"));
+    }
+    point.vectors.emplace_back(config.name, std::move(*value));
+  }
+  return point;
+}
+
+std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId> ids, const Fields& fields) const {
+  remove_expired();
+  const ViewPointer view = this->view();
+  for (const std::string& name : fields.vectors) view->config->at(name);
+  std::vector<std::optional<StoredPoint>> out(ids.size());
+  for (size_t first = 0; first < ids.size(); first += kPointsAtOnce) {
+    const size_t count = std::min(kPointsAtOnce, ids.size() - first);
+    auto records = view->truth->find(ids.subspan(first, count), view->moment.get());
+    for (size_t i = 0; i < count; ++i) {
+      if (records[i]) out[first + i] = fill(*view, ids[first + i], std::move(*records[i]), fields);
+    }
+  }
+  return out;
+}
+
+ScrollAnswer PointStore::scroll(const std::optional<PointId>& from, size_t limit, const Fields& fields) const {
+  remove_expired();
+  const ViewPointer view = this->view();
+  for (const std::string& name : fields.vectors) view->config->at(name);
+  ScrollAnswer answer;
+  view->truth->for_points(from, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
+    if (answer.points.size() == limit) {
+      answer.next = id;
+      return false;
+    }
+    answer.points.push_back(fill(*view, id, std::move(record), fields));
+    return true;
+  });
+  return answer;
+}
+
+uint64_t PointStore::count() const {
+  remove_expired();
+  return view()->state.points;
+}
+
+StoreInfo PointStore::info() const {
+  remove_expired();
+  const ViewPointer view = this->view();
+  StoreInfo info;
+  info.points = view->state.points;
+  info.version = view->state.version;
+  for (const SegmentPart& part : view->segments) {
+    if (part.segment) info.indexed_points += part.rows_alive();
+    info.segments.push_back({part.info, part.dead.count(), part.segment ? part.segment->disk_bytes() : 0, part.damage});
+  }
+  for (const TailPart& part : view->tails) info.tail_rows += part.count - part.dead.count();
+  info.truth_bytes = view->truth->disk_bytes();
+  std::lock_guard lock(keep_mutex_);
+  info.busy = busy_ || looked_at_ != wakes_;
+  info.last_error = last_error_;
+  return info;
+}
+
+}  // namespace sextant::store

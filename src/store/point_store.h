@@ -1,0 +1,205 @@
+// store/point_store.h: the points of one collection: written durably, searched from indexes, never lost.
+//
+//   store::PointStore::create(folder, config, resources);
+//   store::PointStore store(folder, resources, {});
+//   store.write(store::UpsertPoints{{{PointId::of(1), {{"", {{0.1f, 0.2f}}}}, R"({"color": "red"})"}}});
+//   auto answer = store.search({.query = {{0.1f, 0.2f}}, .limit = 10});
+//
+// A write is one batch of the truth (store/truth.h), acknowledged when it is on the disk; writers that come together
+// share one. New rows are compared one by one (store/tail.h) until a thread in the background has made a segment of
+// them (store/segment.h). Every read sees one moment (store/view.h).
+// Threads: all members from many.     One process at a time.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "store/merge_policy.h"
+#include "store/operation.h"
+#include "store/view.h"
+
+namespace sextant::store {
+
+struct StoreOptions {
+  size_t threads = 0;      // of builds; 0: all processors
+  bool background = true;  // false: segments are made by flush() alone, for tests
+  // Milliseconds since 1970; the system's clock where empty.
+  std::function<uint64_t()> now_ms = {};
+};
+
+// What to return of points.
+struct Fields {
+  bool payload = true;
+  bool all_vectors = false;
+  std::vector<std::string> vectors = {};
+};
+
+struct SearchRequest {
+  std::string vector;  // its name
+  VectorValue query;
+  size_t limit = 10;
+  double target_recall = 0.95;
+  size_t breadth = 0;  // of walks, instead of what target_recall needs
+  bool exact = false;
+  std::optional<float> score_threshold = std::nullopt;  // scores that are worse are left out
+  Fields fields = {};
+};
+
+struct FoundPoint {
+  StoredPoint point;
+  float score = 0;
+};
+
+// How a part of the collection was searched.
+struct PartPlan {
+  std::string part;  // "segment 3", "newest rows", "segment 4 (damaged)"
+  uint64_t rows = 0;
+  std::string plan;  // SearchPlan's name, or "truth"
+  bool exact = true;
+  uint64_t compared = 0;
+  double expected_recall = 1;
+};
+
+struct SearchAnswer {
+  std::vector<FoundPoint> points;  // best first; of equal scores, the smaller id
+  bool exact = true;
+  std::vector<PartPlan> parts;
+};
+
+struct ScrollAnswer {
+  std::vector<StoredPoint> points;  // ascending ids
+  std::optional<PointId> next;      // where to go on; nothing at the end
+};
+
+struct StoreInfo {
+  uint64_t points = 0;
+  uint64_t version = 0;
+  uint64_t indexed_points = 0;  // in segments
+  struct SegmentState {
+    SegmentInfo info;
+    uint64_t dead = 0;
+    uint64_t disk_bytes = 0;
+    std::string damage;
+  };
+  std::vector<SegmentState> segments;
+  uint64_t tail_rows = 0;
+  uint64_t truth_bytes = 0;
+  bool busy = false;       // something is being built
+  std::string last_error;  // of the background, empty where there is none
+};
+
+class PointStore {
+ public:
+  // Throws already_exists, invalid_argument.
+  static void create(const std::filesystem::path& folder, const StoreConfig& config, const TruthResources& resources);
+  // Throws not_found, corrupted, unavailable (another process has it).
+  PointStore(const std::filesystem::path& folder, const TruthResources& resources, const StoreOptions& options);
+  PointStore(const PointStore&) = delete;
+  PointStore& operator=(const PointStore&) = delete;
+  // Waits for what is being written; what is being built is given up.
+  ~PointStore();
+
+  std::shared_ptr<const StoreConfig> config() const { return view()->config; }
+
+  // Returns when it is as durable as the collection says. Throws invalid_argument (naming the point and the field; no
+  // part of it was done), exhausted or unavailable: then nothing of it is acknowledged, and a later search does not
+  // find it unless it is written again.
+  Written write(const Operation& operation);
+
+  SearchAnswer search(const SearchRequest& request) const;
+  // In the order of ids, nullopt where one is not there.
+  std::vector<std::optional<StoredPoint>> get(std::span<const PointId> ids, const Fields& fields = {}) const;
+  // Ascending ids, from FROM on.
+  ScrollAnswer scroll(const std::optional<PointId>& from, size_t limit, const Fields& fields = {}) const;
+  uint64_t count() const;
+  StoreInfo info() const;
+
+  // Makes segments of all rows there are now, and waits for them.
+  void flush();
+  // Waits until the background has nothing left to do.
+  void wait();
+  // Throws all segments away and makes them again from the truth.
+  void rebuild();
+  // Merges what there is into one segment and gives the disk space of what was deleted back.
+  void compact();
+  // Reads every segment and compares its checksums; damaged ones are taken out of use, and made again in the
+  // background. Returns what was wrong.
+  std::vector<std::string> verify();
+
+  ViewPointer view() const;
+  const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  struct Prepared;
+  struct Pending;
+  class Group;
+
+  std::filesystem::path segment_folder(uint64_t number) const;
+  void recover();
+  void publish(std::shared_ptr<View> next) const;
+  uint64_t now_ms() const;
+
+  Prepared prepare(const Operation& operation) const;
+  void write_group(std::vector<Pending*>& group);
+  void reopen_after_failure();
+  void remove_expired() const;
+  void note_expiry(uint64_t expires_ms) const;
+
+  StoredPoint fill(const View& view, const PointId& id, PointRecord&& record, const Fields& fields) const;
+
+  void keep();
+  void build(const RowRange& range);
+  void freeze_tail();
+  void take_segment(const SegmentInfo& info);
+  void wake() const;
+  // What finds damage is mostly a read.
+  void mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const;
+
+  std::filesystem::path folder_;
+  const TruthResources& resources_;
+  StoreOptions options_;
+
+  mutable std::mutex view_mutex_;  // for moments
+  mutable std::condition_variable view_changed_;
+  mutable ViewPointer view_;     // guarded by view_mutex_; nullptr while the truth is opened again
+  mutable std::string no_view_;  // likewise: why that failed
+
+  // The writers' line: the first in it writes for all.
+  mutable std::mutex line_mutex_;
+  std::condition_variable line_moved_;
+  std::deque<Pending*> line_;
+  bool leading_ = false;
+
+  // Held by whoever makes the next view.
+  mutable std::mutex write_mutex_;
+  TruthState state_;     // guarded by write_mutex_; numbers that a failed write took are not used again
+  bool failed_ = false;  // likewise: the truth must be opened again before the next write
+  uint64_t next_segment_ = 1;
+  mutable std::atomic<uint64_t> next_expiry_ms_ = UINT64_MAX;
+
+  mutable std::mutex keep_mutex_;
+  mutable std::condition_variable keep_changed_;  // work, or an end of it
+  bool stopping_ = false;                         // guarded by keep_mutex_, as are those below
+  bool busy_ = false;
+  mutable uint64_t wakes_ = 0;
+  uint64_t looked_at_ = 0;  // wakes that the keeper has answered
+  std::string last_error_;
+  std::mutex build_mutex_;  // held while a segment is made: one at a time
+  std::atomic<bool> stop_builds_ = false;
+  std::thread keeper_;
+  std::thread syncer_;
+};
+
+}  // namespace sextant::store

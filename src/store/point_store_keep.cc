@@ -1,0 +1,225 @@
+// What happens in the background: segments are made of the newest rows, merged, and made again where they are damaged.
+#include <algorithm>
+#include <chrono>
+
+#include "sextant/error.h"
+#include "store/point_store.h"
+
+namespace sextant::store {
+namespace {
+
+// After so long without a write small segments are merged.
+constexpr auto kRestAfter = std::chrono::seconds(5);
+// After so long what failed is tried again.
+constexpr auto kRetryAfter = std::chrono::seconds(5);
+
+std::vector<PartSize> sizes_of(const View& view) {
+  std::vector<PartSize> parts;
+  for (const SegmentPart& part : view.segments) {
+    parts.push_back({{part.info.row_begin, part.info.row_end},
+                     part.info.rows,
+                     part.dead.count(),
+                     true,
+                     !part.segment && part.info.rows > 0});
+  }
+  for (const TailPart& part : view.tails) {
+    if (part.is_frozen())
+      parts.push_back({{part.row_begin, part.row_end}, part.count, part.dead.count(), false, false});
+  }
+  return parts;
+}
+
+}  // namespace
+
+void PointStore::wake() const {
+  std::lock_guard lock(keep_mutex_);
+  ++wakes_;
+  keep_changed_.notify_all();
+}
+
+void PointStore::keep() {
+  std::unique_lock lock(keep_mutex_);
+  bool rest = false, failed = false;
+  while (!stopping_) {
+    const uint64_t wakes = wakes_;
+    busy_ = true;
+    lock.unlock();
+    std::string error;
+    bool worked = false;
+    try {
+      std::lock_guard build_lock(build_mutex_);
+      const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
+      if (range) build(*range);
+      worked = range.has_value();
+    } catch (const std::exception& caught) {
+      error = caught.what();
+    }
+    lock.lock();
+    busy_ = false;
+    failed = !error.empty();
+    if (!stop_builds_) last_error_ = error;
+    if (worked && !failed) continue;
+    looked_at_ = wakes;
+    keep_changed_.notify_all();
+    const auto woken = [&] { return stopping_ || wakes_ != wakes; };
+    if (failed) {
+      keep_changed_.wait_for(lock, kRetryAfter, [&] { return stopping_; });
+      rest = false;
+    } else {
+      rest = !keep_changed_.wait_for(lock, kRestAfter, woken);
+    }
+  }
+}
+
+// REQUIRES: build_mutex_ is held.
+void PointStore::build(const RowRange& range) {
+  const ViewPointer view = this->view();
+  SegmentInfo info;
+  info.number = next_segment_++;
+  info.row_begin = range.begin;
+  info.row_end = range.end;
+  info.version = view->state.version;
+  const std::filesystem::path folder = segment_folder(info.number);
+  try {
+    info = Segment::build(folder, info, *view->config, *view->moment,
+                          {.threads = options_.threads, .stop = &stop_builds_});
+    take_segment(info);
+  } catch (...) {
+    std::error_code error;
+    std::filesystem::remove_all(folder, error);
+    throw;
+  }
+}
+
+// Puts a segment in the place of the parts that have its rows.
+void PointStore::take_segment(const SegmentInfo& info) {
+  std::shared_ptr<const Segment> segment;
+  if (info.rows > 0) segment = std::make_shared<const Segment>(segment_folder(info.number), info, *view()->config);
+  std::lock_guard lock(write_mutex_);
+  if (failed_) throw Error(ErrorCode::unavailable, "a write failed; its truth is opened again before the next");
+  const ViewPointer now = view();
+  auto next = std::make_shared<View>(*now);
+  SegmentPart part;
+  part.info = info;
+  part.segment = segment;
+  Truth::Batch batch(*now->truth);
+  // What died or changed while it was made.
+  now->truth->for_marks(info.row_begin, info.row_end, [&](uint64_t row, bool dead) {
+    const std::optional<uint32_t> place = segment ? segment->find(row) : std::nullopt;
+    if (dead && place) {
+      part.dead.add(*place);
+    } else if (dead) {
+      batch.unmark_dead(row);
+    } else if (place) {
+      part.changed.add(*place);
+    } else {
+      batch.unmark_changed(row);
+    }
+  });
+  auto inside = [&](uint64_t begin, uint64_t end) { return begin >= info.row_begin && end <= info.row_end; };
+  std::vector<std::shared_ptr<const Segment>> replaced;
+  std::erase_if(next->segments, [&](const SegmentPart& old) {
+    if (!inside(old.info.row_begin, old.info.row_end)) return false;
+    if (old.segment) replaced.push_back(old.segment);
+    return true;
+  });
+  std::erase_if(next->tails, [&](const TailPart& old) { return inside(old.row_begin, old.row_end); });
+  const auto at = std::find_if(next->segments.begin(), next->segments.end(),
+                               [&](const SegmentPart& other) { return other.info.row_begin >= info.row_end; });
+  next->segments.insert(at, std::move(part));
+  std::vector<SegmentInfo> infos;
+  for (const SegmentPart& listed : next->segments) infos.push_back(listed.info);
+  batch.put_segments(write_segments(infos));
+  try {
+    now->truth->write(batch, true);
+  } catch (...) {
+    failed_ = true;
+    throw;
+  }
+  publish(std::move(next));
+  for (const auto& old : replaced) old->make_obsolete();
+}
+
+void PointStore::freeze_tail() {
+  std::lock_guard lock(write_mutex_);
+  if (failed_) reopen_after_failure();
+  const ViewPointer now = view();
+  if (now->tails.back().count == 0) return;
+  auto next = std::make_shared<View>(*now);
+  next->tails.back().row_end = state_.next_row;
+  TailPart fresh;
+  fresh.tail = std::make_shared<Tail>(*next->config, next->config->tail_rows_max);
+  fresh.row_begin = state_.next_row;
+  next->tails.push_back(std::move(fresh));
+  publish(std::move(next));
+}
+
+void PointStore::flush() {
+  freeze_tail();
+  std::lock_guard build_lock(build_mutex_);
+  while (const std::optional<RowRange> range = next_merge(sizes_of(*view()), false)) build(*range);
+}
+
+void PointStore::wait() {
+  if (!options_.background) return;
+  std::unique_lock lock(keep_mutex_);
+  keep_changed_.wait(lock, [&] { return stopping_ || (!busy_ && looked_at_ == wakes_); });
+  if (!last_error_.empty()) throw Error(ErrorCode::unavailable, last_error_);
+}
+
+void PointStore::rebuild() {
+  freeze_tail();
+  std::lock_guard build_lock(build_mutex_);
+  for (const SegmentPart& part : view()->segments) build({part.info.row_begin, part.info.row_end});
+  while (const std::optional<RowRange> range = next_merge(sizes_of(*view()), false)) build(*range);
+}
+
+void PointStore::compact() {
+  freeze_tail();
+  std::lock_guard build_lock(build_mutex_);
+  const ViewPointer view = this->view();
+  const uint64_t end = view->tails.back().row_begin;
+  const bool single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
+                      view->segments[0].segment;
+  if (end > 0 && !single) build({0, end});
+  view->truth->compact();
+}
+
+void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const {
+  {
+    std::lock_guard lock(write_mutex_);
+    const ViewPointer now = view();
+    auto next = std::make_shared<View>(*now);
+    for (SegmentPart& part : next->segments) {
+      if (part.segment != segment) continue;
+      part.damage = what;
+      part.dead = part.changed = {};
+      part.segment = nullptr;
+      now->truth->for_marks(part.info.row_begin, part.info.row_end, [&](uint64_t row, bool dead) {
+        (dead ? part.dead : part.changed).add(*part.flag_of(row));
+      });
+    }
+    publish(std::move(next));
+  }
+  wake();
+}
+
+std::vector<std::string> PointStore::verify() {
+  std::vector<std::string> found;
+  const ViewPointer view = this->view();
+  for (const SegmentPart& part : view->segments) {
+    if (!part.segment) {
+      found.push_back(part.damage);
+      continue;
+    }
+    try {
+      part.segment->verify();
+    } catch (const Error& error) {
+      found.push_back(error.what());
+      mark_damaged(part.segment, error.what());
+    }
+  }
+  return found;
+}
+
+}  // namespace sextant::store

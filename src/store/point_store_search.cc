@@ -1,0 +1,225 @@
+// Searching a view: each part in its own way, the best of all in the end.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sextant/error.h"
+#include "store/best_rows.h"
+#include "store/point_store.h"
+#include "store/row_scorer.h"
+#include "store/vector_bytes.h"
+
+namespace sextant::store {
+namespace {
+
+struct Candidate {
+  PointId id;
+  uint64_t row;
+  float score;
+};
+
+// A search of one view for one query.
+class Search {
+ public:
+  Search(const View& view, const VectorConfig& config, const SearchRequest& request)
+      : view_(view), config_(config), request_(request), scorer_(config, request.query) {}
+
+  void run(SearchAnswer& answer) {
+    for (const SegmentPart& part : view_.segments) {
+      if (part.info.rows == 0) continue;
+      PartPlan plan;
+      if (part.segment) {
+        plan.part = fmt::format("segment {}", part.info.number);
+        plan.rows = part.rows_alive();
+        search_segment(part, plan);
+      } else {
+        plan.part = fmt::format("segment {} (damaged)", part.info.number);
+        plan.rows = part.rows_alive();
+        search_truth(part, plan);
+      }
+      answer.exact = answer.exact && plan.exact;
+      answer.parts.push_back(std::move(plan));
+    }
+    PartPlan plan;
+    plan.part = "newest rows";
+    plan.plan = name(SearchPlan::scan);
+    for (const TailPart& part : view_.tails) {
+      plan.rows += part.count - part.dead.count();
+      search_tail(part);
+    }
+    plan.compared = plan.rows;
+    answer.parts.push_back(std::move(plan));
+  }
+
+  // Best first.
+  std::vector<Candidate> take() {
+    const bool higher = higher_is_nearer(config_.metric);
+    auto before = [&](const Candidate& a, const Candidate& b) {
+      if (a.score != b.score) return higher ? a.score > b.score : a.score < b.score;
+      return a.id < b.id;
+    };
+    std::sort(found_.begin(), found_.end(), before);
+    if (found_.size() > request_.limit) found_.resize(request_.limit);
+    if (request_.score_threshold) {
+      const float bound = *request_.score_threshold;
+      const auto worse = [&](const Candidate& c) { return higher ? c.score < bound : c.score > bound; };
+      found_.erase(std::find_if(found_.begin(), found_.end(), worse), found_.end());
+    }
+    return std::move(found_);
+  }
+
+ private:
+  // Places that may be found, as numbers of the column's index; nullptr: all.
+  const AllowedIds* allowed(const SegmentPart& part, const Segment::Column& column) {
+    if (part.dead.empty()) return nullptr;
+    auto make = [&] {
+      std::vector<uint64_t> words((column.size + 63) / 64, ~uint64_t{0});
+      if (column.size % 64 != 0) words.back() >>= 64 - column.size % 64;
+      if (column.places.empty()) {
+        part.dead.remove_from(words);
+      } else {
+        for (size_t i = 0; i < column.places.size(); ++i) {
+          if (part.dead.contains(column.places[i])) words[i / 64] &= ~(uint64_t{1} << (i % 64));
+        }
+      }
+      return AllowedIds(std::move(words));
+    };
+    if (column.places.empty()) {
+      std::call_once(part.alive->once, [&] { part.alive->places.emplace(make()); });
+      return &*part.alive->places;
+    }
+    return &owned_.emplace_back(make());
+  }
+
+  void add(const Segment& segment, const Segment::Column& column, const std::vector<IndexHit>& hits) {
+    for (const IndexHit& hit : hits) {
+      const uint32_t place = column.place(hit.id);
+      found_.push_back({segment.id(place), segment.row(place), hit.score});
+    }
+  }
+
+  void search_segment(const SegmentPart& part, PartPlan& plan) {
+    const Segment& segment = *part.segment;
+    const Segment::Column* column = segment.column(config_);
+    plan.plan = name(SearchPlan::scan);
+    if (column == nullptr) return;
+    const AllowedIds* allowed = this->allowed(part, *column);
+    if (allowed != nullptr && allowed->count() == 0) return;
+    if (column->dense) {
+      IndexSearchOptions options;
+      options.k = request_.limit;
+      options.target_recall = request_.target_recall;
+      options.breadth = request_.breadth;
+      options.exact = request_.exact;
+      options.allowed = allowed;
+      const IndexSearchResult result = column->dense->search(request_.query.values, options);
+      plan.plan = name(result.plan);
+      plan.exact = result.exact;
+      plan.compared = result.compared;
+      plan.expected_recall = result.expected_recall;
+      add(segment, *column, result.hits);
+    } else if (column->multi) {
+      MultiSearchOptions options;
+      options.k = request_.limit;
+      options.target_recall = request_.target_recall;
+      options.exact = request_.exact;
+      options.allowed = allowed;
+      const MultiSearchResult result = column->multi->search(request_.query.values, options);
+      plan.plan = name(result.plan);
+      plan.exact = result.exact;
+      plan.compared = result.compared;
+      plan.expected_recall = result.expected_recall;
+      add(segment, *column, result.hits);
+    } else {
+      BestRows best(request_.limit, true);
+      for (size_t i = 0; i < column->size; ++i) {
+        if (allowed != nullptr && !allowed->contains(i)) continue;
+        best.push(i, scorer_.score_sparse(column->sparse->indices(i), column->sparse->values(i)));
+        ++plan.compared;
+      }
+      for (const ScoredRow& hit : best.take()) {
+        const uint32_t place = column->place(hit.row);
+        found_.push_back({segment.id(place), segment.row(place), hit.score});
+      }
+    }
+  }
+
+  void search_tail(const TailPart& part) {
+    std::vector<uint32_t> places;
+    places.reserve(part.count);
+    for (uint32_t at = 0; at < part.count; ++at) {
+      if (!part.dead.contains(at)) places.push_back(at);
+    }
+    BestRows best(request_.limit, higher_is_nearer(config_.metric));
+    part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
+    for (const ScoredRow& hit : best.take()) {
+      found_.push_back({part.tail->id(hit.row), part.tail->row(hit.row), hit.score});
+    }
+  }
+
+  // Dead rows have no vectors in the truth any more.
+  void search_truth(const SegmentPart& part, PartPlan& plan) {
+    plan.plan = "truth";
+    BestRows best(request_.limit, higher_is_nearer(config_.metric));
+    std::vector<std::pair<uint64_t, PointId>> ids;
+    view_.truth->for_rows(
+        part.info.row_begin, part.info.row_end, view_.moment.get(), [&](const Truth::RowVectors& row) {
+          for (const auto& vector : row.vectors) {
+            if (vector.slot != config_.slot) continue;
+            const std::optional<float> score = scorer_.score_bytes(vector.bytes);
+            if (!score) {
+              throw Error(ErrorCode::corrupted,
+                          fmt::format("{}: point {}: vector '{}' is {} bytes, which is none", view_.truth->where(),
+                                      row.id.text(), config_.name, vector.bytes.size()));
+            }
+            best.push(ids.size(), *score);
+            ids.emplace_back(row.row, row.id);
+            ++plan.compared;
+          }
+          return true;
+        });
+    for (const ScoredRow& hit : best.take()) found_.push_back({ids[hit.row].second, ids[hit.row].first, hit.score});
+  }
+
+  const View& view_;
+  const VectorConfig& config_;
+  const SearchRequest& request_;
+  RowScorer scorer_;
+  std::vector<Candidate> found_;
+  std::deque<AllowedIds> owned_;
+};
+
+}  // namespace
+
+SearchAnswer PointStore::search(const SearchRequest& request) const {
+  remove_expired();
+  const ViewPointer view = this->view();
+  const VectorConfig& config = view->config->at(request.vector);
+  check_vector(config, request.query);
+  for (const std::string& name : request.fields.vectors) view->config->at(name);
+  SearchAnswer answer;
+  Search search(*view, config, request);
+  search.run(answer);
+  const std::vector<Candidate> found = search.take();
+  std::vector<PointId> ids;
+  for (const Candidate& candidate : found) ids.push_back(candidate.id);
+  auto records = view->truth->find(ids, view->moment.get());
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (!records[i] || records[i]->row != found[i].row) {
+      // The view is of one moment, so the segment is wrong. Its rows come from the truth from now on.
+      const std::string what =
+          fmt::format("it has point {} in row {}, the truth has it {}", ids[i].text(), found[i].row,
+                      records[i] ? fmt::format("in row {}", records[i]->row) : "nowhere");
+      for (const SegmentPart& part : view->segments) {
+        if (!part.segment || found[i].row < part.info.row_begin || found[i].row >= part.info.row_end) continue;
+        mark_damaged(part.segment, what);
+        return this->search(request);
+      }
+      throw Error(ErrorCode::internal, fmt::format("{}: the newest rows: {}", folder_.string(), what));
+    }
+    answer.points.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].score});
+  }
+  return answer;
+}
+
+}  // namespace sextant::store

@@ -1,0 +1,302 @@
+#include "store/point_store.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+
+#include "sextant/error.h"
+#include "store/testing_points.h"
+
+namespace sextant::store {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<uint64_t> ids_of(const SearchAnswer& answer) {
+  std::vector<uint64_t> ids;
+  for (const FoundPoint& found : answer.points) ids.push_back(found.point.id.number());
+  return ids;
+}
+
+SearchRequest near(std::vector<float> vector, size_t limit) {
+  SearchRequest request;
+  request.query.values = std::move(vector);
+  request.limit = limit;
+  return request;
+}
+
+TEST(PointStores, FindWhatWasWrittenAndForgetWhatWasDeleted) {
+  TestingStore store(testing_config(2));
+  const Written written = store->write(UpsertPoints{
+      {testing_point(1, {0, 0}, R"({"color":"red"})"), testing_point(2, {1, 0}), testing_point(3, {5, 5})}});
+  EXPECT_EQ(written.inserted, 3u);
+  SearchAnswer answer = store->search(near({0.1f, 0}, 2));
+  EXPECT_THAT(ids_of(answer), ElementsAre(1, 2));
+  EXPECT_TRUE(answer.exact);
+  EXPECT_EQ(answer.points[0].point.payload, R"({"color":"red"})");
+  EXPECT_EQ(store->write(DeletePoints{{PointId::of(1), PointId::of(9)}}).missing, 1u);
+  EXPECT_THAT(ids_of(store->search(near({0.1f, 0}, 2))), ElementsAre(2, 3));
+  EXPECT_EQ(store->count(), 2u);
+}
+
+TEST(PointStores, AreAsTheyWereWhenTheyAreOpenedAgain) {
+  TestingStore store(testing_config(2, 4));
+  std::mt19937_64 random(5);
+  for (uint64_t id = 0; id < 30; ++id) store->write(UpsertPoints{{testing_point(id, random_vector(random, 2))}});
+  store->write(DeletePoints{{PointId::of(7), PointId::of(29)}});
+  store->flush();
+  store->write(UpsertPoints{{testing_point(3, {9, 9}), testing_point(40, {9, 8})}});
+  store->write(DeletePoints{{PointId::of(11)}});
+  const auto before = ids_of(store->search(near({0, 0}, 40)));
+  EXPECT_EQ(before.size(), 28u);
+  store.open();
+  EXPECT_EQ(ids_of(store->search(near({0, 0}, 40))), before);
+  EXPECT_EQ(store->count(), 28u);
+  EXPECT_THAT(ids_of(store->search(near({9, 9}, 2))), ElementsAre(3, 40));
+}
+
+TEST(PointStores, ServeTheRowsOfADamagedSegmentFromTheTruthAndMakeItAgain) {
+  TestingStore store(testing_config(4, 64));
+  std::mt19937_64 random(6);
+  UpsertPoints all;
+  for (uint64_t id = 0; id < 200; ++id) all.points.push_back(testing_point(id, random_vector(random, 4)));
+  store->write(all);
+  store->flush();
+  store->write(DeletePoints{{PointId::of(50)}});
+  const auto before = ids_of(store->search(near({0, 0, 0, 0}, 200)));
+  store.store.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(store.path() / "segments")) {
+    std::filesystem::resize_file(entry.path() / "vector_1", 5000);
+  }
+  store.open();
+  SearchAnswer answer = store->search(near({0, 0, 0, 0}, 200));
+  EXPECT_EQ(ids_of(answer), before);
+  EXPECT_EQ(answer.parts[0].plan, "truth");
+  EXPECT_THAT(store->info().segments[0].damage, HasSubstr("vector_1"));
+  store->write(DeletePoints{{PointId::of(51)}});
+  store->flush();
+  answer = store->search(near({0, 0, 0, 0}, 200));
+  EXPECT_EQ(answer.points.size(), 198u);
+  EXPECT_EQ(answer.parts[0].plan, "scan");
+  EXPECT_EQ(store->info().segments[0].damage, "");
+}
+
+TEST(PointStores, FindFlippedBitsOfASegmentWhenTheyVerifyIt) {
+  TestingStore store(testing_config(4, 64));
+  std::mt19937_64 random(7);
+  UpsertPoints all;
+  for (uint64_t id = 0; id < 64; ++id) all.points.push_back(testing_point(id, random_vector(random, 4)));
+  store->write(all);
+  store->flush();
+  EXPECT_THAT(store->verify(), ElementsAre());
+  const auto before = ids_of(store->search(near({0, 0, 0, 0}, 64)));
+  const auto path = store.path() / "segments" / "00000001" / "rows";
+  store.store.reset();
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-4096, std::ios::end);
+    file.put('\x7f');
+  }
+  store.open();
+  EXPECT_EQ(store->verify().size(), 1u);
+  EXPECT_EQ(ids_of(store->search(near({0, 0, 0, 0}, 64))), before);
+  store->flush();
+  EXPECT_THAT(store->verify(), ElementsAre());
+  EXPECT_EQ(ids_of(store->search(near({0, 0, 0, 0}, 64))), before);
+}
+
+TEST(PointStores, RefuseWhatDoesNotFitAndDoNothingOfIt) {
+  TestingStore store(testing_config(2));
+  const auto message = [&](const Operation& operation) -> std::string {
+    try {
+      store->write(operation);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message(UpsertPoints{{testing_point(1, {0, 0}), testing_point(2, {0, 0, 0})}}),
+              HasSubstr("point 2: 3 components, expected 2"));
+  EXPECT_THAT(message(UpsertPoints{{testing_point(1, {0, std::nanf("")})}}), HasSubstr("component 1 is nan"));
+  EXPECT_THAT(message(UpsertPoints{{testing_point(1, {0, 0}, "[1]")}}), HasSubstr("point 1: payload"));
+  Point other = testing_point(1, {0, 0});
+  other.vectors[0].first = "image";
+  EXPECT_THAT(message(UpsertPoints{{other}}), HasSubstr("no vector 'image'"));
+  EXPECT_EQ(store->count(), 0u);
+  EXPECT_THROW(store->search(near({1, 2, 3}, 1)), Error);
+}
+
+TEST(PointStores, WriteOnlyOverTheVersionThatWasExpected) {
+  TestingStore store(testing_config(2));
+  UpsertPoints first{{testing_point(1, {0, 0}, R"({"a":1})")}};
+  first.expected_version = 0;
+  const uint64_t version = store->write(first).version;
+  EXPECT_THROW(store->write(first), Error);
+  UpsertPoints second{{testing_point(1, {0, 1}, R"({"a":2})"), testing_point(2, {0, 1})}};
+  second.expected_version = version;
+  EXPECT_THROW(store->write(second), Error);  // point 2 is not there
+  EXPECT_EQ(store->count(), 1u);
+  second.points.pop_back();
+  EXPECT_GT(store->write(second).version, version);
+  EXPECT_EQ(store->get(std::vector{PointId::of(1)})[0]->payload, R"({"a":2})");
+}
+
+TEST(PointStores, ForgetPointsWhoseTimeHasCome) {
+  uint64_t now = 1000;
+  StoreOptions options{.background = false, .now_ms = [&] { return now; }};
+  TestingStore store(testing_config(2), options);
+  Point brief = testing_point(1, {0, 0});
+  brief.expires_ms = 1500;
+  store->write(UpsertPoints{{brief, testing_point(2, {1, 1})}});
+  EXPECT_EQ(store->count(), 2u);
+  now = 1499;
+  EXPECT_EQ(store->count(), 2u);
+  now = 1500;
+  EXPECT_THAT(ids_of(store->search(near({0, 0}, 5))), ElementsAre(2));
+  EXPECT_EQ(store->count(), 1u);
+  // More time given in time is kept.
+  brief.expires_ms = 3000;
+  store->write(UpsertPoints{{brief}});
+  brief.expires_ms = 5000;
+  store->write(UpsertPoints{{brief}});
+  now = 4000;
+  EXPECT_EQ(store->count(), 2u);
+  now = 6000;
+  store.open();
+  EXPECT_EQ(store->count(), 1u);
+}
+
+TEST(PointStores, ChangePartsOfPoints) {
+  StoreConfig config = testing_config(2);
+  VectorConfig other;
+  other.name = "words";
+  other.slot = config.next_slot++;
+  other.kind = VectorKind::sparse;
+  other.metric = Metric::dot;
+  config.vectors.push_back(other);
+  TestingStore store(config);
+  store->write(UpsertPoints{{testing_point(1, {0, 0}, R"({"a":1,"b":{"c":2}})"), testing_point(2, {3, 3})}});
+  UpdateVectors words{{Point{PointId::of(1), {{"words", {{1, 2}, {7, 9}}}}, {}, 0}}};
+  store->write(words);
+  Fields all{.all_vectors = true};
+  auto point = *store->get(std::vector{PointId::of(1)}, all)[0];
+  ASSERT_EQ(point.vectors.size(), 2u);
+  EXPECT_EQ(point.vectors[1].second.indices, (std::vector<uint32_t>{7, 9}));
+  EXPECT_EQ(point.payload, R"({"a":1,"b":{"c":2}})");
+  store->write(ChangePayload{{PointId::of(1)}, PayloadChange::merge, R"({"d":3})", "b", {}});
+  store->write(ChangePayload{{PointId::of(1)}, PayloadChange::remove, "", "", {"a"}});
+  EXPECT_EQ(store->get(std::vector{PointId::of(1)})[0]->payload, R"({"b":{"c":2,"d":3}})");
+  SearchRequest request;
+  request.vector = "words";
+  request.query = {{2}, {9}};
+  SearchAnswer answer = store->search(request);
+  ASSERT_EQ(answer.points.size(), 1u);
+  EXPECT_FLOAT_EQ(answer.points[0].score, 4);
+  store->flush();
+  EXPECT_EQ(store->search(request).points.size(), 1u);
+  store->write(DeleteVectors{{PointId::of(1)}, {"words"}});
+  EXPECT_EQ(store->search(request).points.size(), 0u);
+  EXPECT_EQ(ids_of(store->search(near({0, 0}, 1))), std::vector<uint64_t>{1});
+}
+
+// Random operations against a plain map, with segments made, thrown away and opened again in between.
+TEST(PointStores, AgreeWithAPlainMap) {
+  const uint64_t seed = 20261122;
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937_64 random(seed);
+  const size_t dim = 4;
+  TestingStore store(testing_config(dim, 100));
+  std::map<uint64_t, std::vector<float>> plain;
+  for (size_t step = 0; step < 3000; ++step) {
+    const uint64_t what = random() % 100;
+    const uint64_t id = random() % 400;
+    if (what < 55) {
+      UpsertPoints upsert;
+      for (size_t i = 0; i <= random() % 4; ++i) {
+        const uint64_t at = (id + i * 7) % 400;
+        plain[at] = random_vector(random, dim);
+        upsert.points.push_back(testing_point(at, plain[at]));
+      }
+      store->write(upsert);
+    } else if (what < 75) {
+      const Written written = store->write(DeletePoints{{PointId::of(id)}});
+      EXPECT_EQ(written.removed, plain.erase(id));
+    } else if (what < 97) {
+      const std::vector<float> query = random_vector(random, dim);
+      const size_t limit = 1 + random() % 20;
+      std::vector<std::pair<double, uint64_t>> expected;
+      for (const auto& [at, vector] : plain) {
+        double sum = 0;
+        for (size_t d = 0; d < dim; ++d) sum += (vector[d] - query[d]) * (vector[d] - query[d]);
+        expected.emplace_back(std::sqrt(sum), at);
+      }
+      std::sort(expected.begin(), expected.end());
+      SearchRequest request = near(query, limit);
+      request.exact = true;
+      const SearchAnswer answer = store->search(request);
+      ASSERT_EQ(answer.points.size(), std::min(limit, expected.size())) << step;
+      for (size_t i = 0; i < answer.points.size(); ++i) {
+        ASSERT_NEAR(answer.points[i].score, expected[i].first, 1e-4) << step;
+        ASSERT_TRUE(plain.contains(answer.points[i].point.id.number()));
+      }
+    } else if (what == 97) {
+      store->flush();
+    } else if (what == 98) {
+      store.open();
+    } else if (random() % 4 == 0) {
+      random() % 2 == 0 ? store->rebuild() : store->compact();
+    }
+    ASSERT_EQ(store->count(), plain.size()) << step;
+  }
+  std::optional<PointId> from;
+  auto expected = plain.begin();
+  do {
+    const ScrollAnswer page = store->scroll(from, 37, {.all_vectors = true});
+    for (const StoredPoint& point : page.points) {
+      ASSERT_NE(expected, plain.end());
+      EXPECT_EQ(point.id.number(), expected->first);
+      EXPECT_EQ(point.vectors.at(0).second.values, expected->second);
+      ++expected;
+    }
+    from = page.next;
+  } while (from);
+  EXPECT_EQ(expected, plain.end());
+}
+
+TEST(PointStores, MakeSegmentsInTheBackgroundWhileOthersWriteAndSearch) {
+  TestingStore store(testing_config(8, 256), StoreOptions{});
+  std::vector<std::thread> threads;
+  for (uint64_t writer = 0; writer < 2; ++writer) {
+    threads.emplace_back([&, writer] {
+      std::mt19937_64 random(writer);
+      for (uint64_t batch = 0; batch < 40; ++batch) {
+        UpsertPoints upsert;
+        for (uint64_t i = 0; i < 50; ++i) {
+          upsert.points.push_back(testing_point(writer * 100000 + batch * 50 + i, random_vector(random, 8)));
+        }
+        store->write(upsert);
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    std::mt19937_64 random(9);
+    size_t before = 0;
+    for (size_t i = 0; i < 200; ++i) {
+      const size_t found = store->search(near(random_vector(random, 8), 5000)).points.size();
+      EXPECT_GE(found, before);
+      before = found;
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  store->wait();
+  const StoreInfo info = store->info();
+  EXPECT_EQ(info.points, 4000u);
+  EXPECT_GE(info.indexed_points, 4000u - 256);
+  EXPECT_EQ(store->search(near(std::vector<float>(8), 5000)).points.size(), 4000u);
+}
+
+}  // namespace
+}  // namespace sextant::store

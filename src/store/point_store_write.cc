@@ -1,0 +1,515 @@
+// The writers' line, and what a group of operations does to the truth and to the view.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <unordered_map>
+
+#include "base/files.h"
+#include "sextant/error.h"
+#include "store/payload_check.h"
+#include "store/payload_edit.h"
+#include "store/point_store.h"
+#include "store/vector_bytes.h"
+
+namespace sextant::store {
+namespace {
+
+constexpr size_t kOperationBytesMax = size_t{1} << 30;
+constexpr size_t kGroupBytesMax = size_t{16} << 20;
+
+struct PreparedVector {
+  uint16_t slot;
+  std::string bytes;
+};
+
+struct PreparedPoint {
+  PointId id;
+  std::vector<PreparedVector> vectors;  // ascending slots
+  std::string_view payload;
+  uint64_t expires_ms = 0;
+};
+
+}  // namespace
+
+// An operation as its own thread makes it ready: checked, its vectors in the truth's form.
+struct PointStore::Prepared {
+  const Operation* operation = nullptr;
+  std::vector<PreparedPoint> points;
+  std::vector<uint16_t> slots;  // of DeleteVectors
+  size_t size_bytes = 0;
+};
+
+struct PointStore::Pending {
+  Prepared prepared;
+  Written written;
+  std::exception_ptr error;
+  bool done = false;
+};
+
+PointStore::Prepared PointStore::prepare(const Operation& operation) const {
+  const ViewPointer view = this->view();
+  Prepared out;
+  out.operation = &operation;
+  auto prepare_points = [&](const std::vector<Point>& points) {
+    for (const Point& point : points) {
+      PreparedPoint ready;
+      ready.id = point.id;
+      ready.payload = point.payload;
+      ready.expires_ms = point.expires_ms;
+      try {
+        for (const auto& [name, value] : point.vectors) {
+          const VectorConfig& config = view->config->at(name);
+          check_vector(config, value);
+          ready.vectors.push_back({config.slot, write_vector(config, value)});
+          out.size_bytes += ready.vectors.back().bytes.size();
+        }
+        check_payload(point.payload);
+      } catch (const Error& error) {
+        throw Error(error.code(), fmt::format("point {}: {}", point.id.text(), error.what()));
+      }
+      std::sort(ready.vectors.begin(), ready.vectors.end(),
+                [](const PreparedVector& a, const PreparedVector& b) { return a.slot < b.slot; });
+      for (size_t i = 1; i < ready.vectors.size(); ++i) {
+        if (ready.vectors[i].slot != ready.vectors[i - 1].slot) continue;
+        throw Error(ErrorCode::invalid_argument, fmt::format("point {}: a vector is there twice", point.id.text()));
+      }
+      out.size_bytes += point.payload.size() + 64;
+      out.points.push_back(std::move(ready));
+    }
+  };
+  if (const auto* upsert = std::get_if<UpsertPoints>(&operation)) prepare_points(upsert->points);
+  if (const auto* update = std::get_if<UpdateVectors>(&operation)) prepare_points(update->points);
+  if (const auto* remove = std::get_if<DeleteVectors>(&operation)) {
+    for (const std::string& name : remove->names) out.slots.push_back(view->config->at(name).slot);
+  }
+  if (const auto* change = std::get_if<ChangePayload>(&operation)) {
+    check_payload(change->payload);
+    if (!change->key.empty()) check_path(change->key);
+    for (const std::string& key : change->keys) check_path(key);
+    out.size_bytes += change->payload.size();
+  }
+  if (out.size_bytes > kOperationBytesMax) {
+    throw Error(ErrorCode::exhausted,
+                fmt::format("an operation of {} bytes, expected at most {}: send fewer points at once", out.size_bytes,
+                            kOperationBytesMax));
+  }
+  return out;
+}
+
+Written PointStore::write(const Operation& operation) {
+  Pending pending;
+  pending.prepared = prepare(operation);
+  std::unique_lock lock(line_mutex_);
+  line_.push_back(&pending);
+  while (!pending.done) {
+    if (leading_) {
+      line_moved_.wait(lock);
+      continue;
+    }
+    leading_ = true;
+    std::vector<Pending*> group;
+    size_t bytes = 0;
+    while (!line_.empty() && (group.empty() || bytes + line_.front()->prepared.size_bytes <= kGroupBytesMax)) {
+      bytes += line_.front()->prepared.size_bytes;
+      group.push_back(line_.front());
+      line_.pop_front();
+    }
+    lock.unlock();
+    try {
+      write_group(group);
+    } catch (...) {
+      for (Pending* member : group) {
+        if (!member->error) member->error = std::current_exception();
+      }
+    }
+    lock.lock();
+    leading_ = false;
+    for (Pending* member : group) member->done = true;
+    line_moved_.notify_all();
+  }
+  lock.unlock();
+  if (pending.error) std::rethrow_exception(pending.error);
+  return pending.written;
+}
+
+// What a group of operations makes of the points that it names: a batch for the truth, and what follows for the view.
+class PointStore::Group {
+ public:
+  Group(const View& view, TruthState& state, uint64_t now_ms)
+      : view_(view), state_(state), now_ms_(now_ms), batch(*view.truth) {}
+
+  // Looks up what there is of all points that the operations name.
+  void look_up(const std::vector<Pending*>& group) {
+    std::vector<PointId> ids;
+    auto want = [&](const PointId& id) {
+      if (points_.try_emplace(id).second) ids.push_back(id);
+    };
+    for (const Pending* pending : group) {
+      for (const PreparedPoint& point : pending->prepared.points) want(point.id);
+      const Operation& operation = *pending->prepared.operation;
+      if (const auto* remove = std::get_if<DeletePoints>(&operation))
+        std::for_each(remove->ids.begin(), remove->ids.end(), want);
+      if (const auto* remove = std::get_if<DeleteVectors>(&operation))
+        std::for_each(remove->ids.begin(), remove->ids.end(), want);
+      if (const auto* change = std::get_if<ChangePayload>(&operation))
+        std::for_each(change->ids.begin(), change->ids.end(), want);
+    }
+    auto records = view_.truth->find(ids, nullptr);
+    for (size_t i = 0; i < ids.size(); ++i) points_[ids[i]] = std::move(records[i]);
+  }
+
+  Written apply(const Prepared& prepared) {
+    prepared_ = &prepared;
+    written_ = {};
+    std::visit([&](const auto& operation) { check(operation); }, *prepared.operation);
+    written_.version = ++state_.version;
+    std::visit([&](const auto& operation) { apply_one(operation); }, *prepared.operation);
+    return written_;
+  }
+
+  struct Append {
+    uint64_t row;
+    PointId id;
+    std::vector<Tail::Value> vectors;
+  };
+  std::vector<Append> appends;
+  std::vector<uint64_t> deaths, changes;
+  uint64_t earliest_expiry_ms = UINT64_MAX;
+
+ private:
+  using Record = std::optional<PointRecord>;
+
+  // Whatever may be wrong with an operation is found before anything of it is done.
+  void check(const UpsertPoints& operation) {
+    if (!operation.expected_version) return;
+    for (const PreparedPoint& point : prepared_->points) {
+      const Record& record = points_.at(point.id);
+      const uint64_t version = record ? record->version : 0;
+      if (version == *operation.expected_version) continue;
+      throw Error(ErrorCode::invalid_argument, fmt::format("point {}: its version is {}, expected {}", point.id.text(),
+                                                           version, *operation.expected_version));
+    }
+  }
+  void check(const ChangePayload& operation) {
+    if (operation.change != PayloadChange::merge && operation.change != PayloadChange::remove) return;
+    for (const PointId& id : operation.ids) {
+      Record& record = points_.at(id);
+      if (record) check_payload(changed_payload(operation, record->payload));
+    }
+  }
+  template <class T>
+  void check(const T&) {}
+
+  void apply_one(const UpsertPoints& operation) {
+    for (const PreparedPoint& point : prepared_->points) {
+      Record& record = points_.at(point.id);
+      if (record ? operation.mode == WriteMode::insert : operation.mode == WriteMode::update) {
+        ++written_.missing;
+        continue;
+      }
+      ++(record ? written_.updated : written_.inserted);
+      if (!record) ++state_.points;
+      PointRecord next;
+      next.expires_ms = point.expires_ms;
+      if (next.expires_ms == 0 && view_.config->ttl_seconds > 0) {
+        next.expires_ms = now_ms_ + view_.config->ttl_seconds * 1000;
+      }
+      next.payload = point.payload;
+      if (record) drop(point.id, *record);
+      std::vector<Tail::Value> vectors;
+      for (const PreparedVector& vector : point.vectors) vectors.push_back({vector.slot, vector.bytes});
+      put(point.id, record, std::move(next), std::move(vectors));
+    }
+  }
+
+  void apply_one(const UpdateVectors&) {
+    for (const PreparedPoint& point : prepared_->points) {
+      Record& record = points_.at(point.id);
+      if (!record) {
+        ++written_.missing;
+        continue;
+      }
+      std::vector<Tail::Value> vectors;
+      for (const PreparedVector& vector : point.vectors) vectors.push_back({vector.slot, vector.bytes});
+      for (uint16_t slot : record->slots) {
+        if (std::none_of(vectors.begin(), vectors.end(), [&](const Tail::Value& v) { return v.slot == slot; })) {
+          vectors.push_back({slot, kept_bytes(*record, slot)});
+        }
+      }
+      replace_vectors(point.id, record, std::move(vectors));
+    }
+  }
+
+  void apply_one(const DeleteVectors& operation) {
+    for (const PointId& id : operation.ids) {
+      Record& record = points_.at(id);
+      if (!record) {
+        ++written_.missing;
+        continue;
+      }
+      std::vector<Tail::Value> vectors;
+      for (uint16_t slot : record->slots) {
+        if (std::find(prepared_->slots.begin(), prepared_->slots.end(), slot) == prepared_->slots.end()) {
+          vectors.push_back({slot, kept_bytes(*record, slot)});
+        }
+      }
+      if (vectors.size() == record->slots.size()) continue;  // it has none of them
+      replace_vectors(id, record, std::move(vectors));
+    }
+  }
+
+  void apply_one(const ChangePayload& operation) {
+    for (const PointId& id : operation.ids) {
+      Record& record = points_.at(id);
+      if (!record) {
+        ++written_.missing;
+        continue;
+      }
+      record->payload = changed_payload(operation, record->payload);
+      record->version = written_.version;
+      batch.put_point(id, *record);
+      batch.mark_changed(record->row);
+      changes.push_back(record->row);
+      ++written_.updated;
+    }
+  }
+
+  void apply_one(const DeletePoints& operation) {
+    for (const PointId& id : operation.ids) {
+      Record& record = points_.at(id);
+      // It may have been given more time since its id was looked up.
+      const bool has_time = record && operation.expired_by_ms &&
+                            (record->expires_ms == 0 || record->expires_ms > *operation.expired_by_ms);
+      if (!record || has_time) {
+        ++written_.missing;
+        continue;
+      }
+      drop(id, *record);
+      batch.remove_point(id);
+      record.reset();
+      --state_.points;
+      ++written_.removed;
+    }
+  }
+
+  static std::string changed_payload(const ChangePayload& operation, const std::string& payload) {
+    switch (operation.change) {
+      case PayloadChange::merge:
+        return merge_payload(payload, operation.key, operation.payload);
+      case PayloadChange::overwrite:
+        return operation.payload;
+      case PayloadChange::remove:
+        return remove_keys(payload, operation.keys);
+      case PayloadChange::clear:
+        return {};
+    }
+    return {};
+  }
+
+  // A vector that a point keeps although its row changes.
+  std::string_view kept_bytes(const PointRecord& record, uint16_t slot) {
+    // It may have been written by this very group.
+    for (auto append = appends.rbegin(); append != appends.rend(); ++append) {
+      if (append->row != record.row) continue;
+      for (const Tail::Value& value : append->vectors) {
+        if (value.slot == slot) return value.bytes;
+      }
+    }
+    std::optional<std::string> bytes = view_.truth->vector(record.row, slot, nullptr);
+    if (!bytes) {
+      throw Error(ErrorCode::corrupted,
+                  fmt::format("{}: row {} has no vector in slot {}", view_.truth->where(), record.row, slot));
+    }
+    return kept_.emplace_back(std::move(*bytes));
+  }
+
+  void replace_vectors(const PointId& id, Record& record, std::vector<Tail::Value> vectors) {
+    std::sort(vectors.begin(), vectors.end(),
+              [](const Tail::Value& a, const Tail::Value& b) { return a.slot < b.slot; });
+    ++written_.updated;
+    PointRecord next;
+    next.expires_ms = record->expires_ms;
+    next.payload = record->payload;
+    drop(id, *record);
+    put(id, record, std::move(next), std::move(vectors));
+  }
+
+  // What a point had before it gets a new row or goes.
+  void drop(const PointId& id, const PointRecord& record) {
+    batch.kill_row(record.row, record.slots);
+    if (record.expires_ms != 0) batch.remove_expiry(record.expires_ms, id);
+    deaths.push_back(record.row);
+  }
+
+  void put(const PointId& id, Record& record, PointRecord&& next, std::vector<Tail::Value> vectors) {
+    next.row = state_.next_row++;
+    next.version = written_.version;
+    for (const Tail::Value& vector : vectors) {
+      next.slots.push_back(vector.slot);
+      batch.put_vector(next.row, vector.slot, vector.bytes);
+    }
+    batch.put_row_id(next.row, id);
+    batch.put_point(id, next);
+    if (next.expires_ms != 0) {
+      batch.put_expiry(next.expires_ms, id);
+      earliest_expiry_ms = std::min(earliest_expiry_ms, next.expires_ms);
+    }
+    appends.push_back({next.row, id, std::move(vectors)});
+    record = std::move(next);
+  }
+
+  const View& view_;
+  TruthState& state_;
+  uint64_t now_ms_;
+  const Prepared* prepared_ = nullptr;
+  Written written_;
+  std::unordered_map<PointId, Record, PointIdHash> points_;
+  std::deque<std::string> kept_;  // what appends point into
+
+ public:
+  Truth::Batch batch;
+};
+
+void PointStore::write_group(std::vector<Pending*>& group) {
+  std::lock_guard lock(write_mutex_);
+  if (failed_) reopen_after_failure();
+  const ViewPointer now = view();
+  Group changes(*now, state_, now_ms());
+  std::vector<std::pair<Pending*, Written>> done;
+  try {
+    changes.look_up(group);
+    for (Pending* pending : group) {
+      try {
+        done.emplace_back(pending, changes.apply(pending->prepared));
+      } catch (const Error& error) {
+        // check() refused it before it did anything; what goes wrong later concerns them all.
+        if (error.code() != ErrorCode::invalid_argument) throw;
+        pending->error = std::current_exception();
+      }
+    }
+  } catch (...) {
+    state_.points = now->state.points;
+    throw;
+  }
+  if (done.empty()) return;
+  changes.batch.put_state(state_);
+  try {
+    now->truth->write(changes.batch, now->config->durability == Durability::sync);
+  } catch (...) {
+    // Whether the disk has it is not known. The numbers that it took are not used again, and what there is is read
+    // again before the next write.
+    failed_ = true;
+    throw;
+  }
+  auto next = std::make_shared<View>(*now);
+  next->state = state_;
+  for (const Group::Append& append : changes.appends) {
+    TailPart* part = &next->tails.back();
+    if (!part->tail->append(append.row, append.id, append.vectors)) {
+      part->row_end = append.row;
+      TailPart fresh;
+      fresh.tail = std::make_shared<Tail>(*next->config, next->config->tail_rows_max);
+      fresh.row_begin = append.row;
+      next->tails.push_back(std::move(fresh));
+      part = &next->tails.back();
+      if (!part->tail->append(append.row, append.id, append.vectors)) {
+        throw Error(ErrorCode::internal, fmt::format("point {} finds no room", append.id.text()));
+      }
+    }
+    part->count = part->tail->size();
+  }
+  auto segment_of = [&](uint64_t row) -> SegmentPart* {
+    if (next->segments.empty() || row >= next->segments.back().info.row_end) return nullptr;
+    const auto part = std::upper_bound(next->segments.begin(), next->segments.end(), row,
+                                       [](uint64_t r, const SegmentPart& p) { return r < p.info.row_end; });
+    return row < part->info.row_begin ? nullptr : &*part;
+  };
+  for (uint64_t row : changes.deaths) {
+    if (SegmentPart* part = segment_of(row)) {
+      part->kill(row);
+      continue;
+    }
+    for (TailPart& part : next->tails) {
+      const size_t at = part.tail->find(row, part.count);
+      if (at < part.count) part.dead.add(static_cast<uint32_t>(at));
+    }
+  }
+  for (uint64_t row : changes.changes) {
+    SegmentPart* part = segment_of(row);
+    if (part == nullptr) continue;
+    const std::optional<uint32_t> flag = part->flag_of(row);
+    if (flag) part->changed.add(*flag);
+  }
+  const bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
+  publish(std::move(next));
+  note_expiry(changes.earliest_expiry_ms);
+  for (auto& [pending, written] : done) pending->written = written;
+  if (work) wake();
+}
+
+void PointStore::note_expiry(uint64_t expires_ms) const {
+  uint64_t known = next_expiry_ms_.load(std::memory_order_relaxed);
+  while (expires_ms < known && !next_expiry_ms_.compare_exchange_weak(known, expires_ms)) {
+  }
+}
+
+// Points whose time has come go before anybody looks.
+void PointStore::remove_expired() const {
+  constexpr size_t kAtOnce = 1000;
+  const uint64_t now = now_ms();
+  while (next_expiry_ms_.load(std::memory_order_relaxed) <= now) {
+    const ViewPointer view = this->view();
+    next_expiry_ms_ = UINT64_MAX;
+    const auto expiring = view->truth->expiring(UINT64_MAX, kAtOnce);
+    DeletePoints gone;
+    gone.expired_by_ms = now;
+    for (const auto& [expires_ms, id] : expiring) {
+      if (expires_ms <= now) {
+        gone.ids.push_back(id);
+      } else {
+        note_expiry(expires_ms);
+        break;
+      }
+    }
+    if (gone.ids.empty()) return;
+    // A read of what has a time of expiry writes: it is the only way that nothing expired is ever found.
+    const_cast<PointStore*>(this)->write(std::move(gone));
+    if (expiring.size() == kAtOnce) note_expiry(expiring.back().first);
+  }
+}
+
+// A write that failed leaves the truth as the disk has it, which only opening it again tells. Reads go on with what
+// they know until the disk takes bytes again. REQUIRES: write_mutex_ is held.
+void PointStore::reopen_after_failure() {
+  // Whether it takes some is tried beside the truth.
+  base::write_file_atomically(folder_ / "probe", std::string(4096, 'x'));
+  std::error_code error;
+  std::filesystem::remove(folder_ / "probe", error);
+  // One builder at a time, and it looks at the truth.
+  stop_builds_ = true;
+  std::lock_guard build_lock(build_mutex_);
+  stop_builds_ = false;
+  const TruthState burnt = state_;
+  std::weak_ptr<const View> last;
+  {
+    std::lock_guard lock(view_mutex_);
+    last = view_;
+    view_.reset();
+  }
+  // Reads that have begun end; others wait for the next view.
+  while (!last.expired()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  try {
+    recover();
+  } catch (const Error& failure) {
+    std::lock_guard lock(view_mutex_);
+    no_view_ = failure.what();
+    view_changed_.notify_all();
+    throw;
+  }
+  state_.next_row = std::max(state_.next_row, burnt.next_row);
+  state_.version = std::max(state_.version, burnt.version);
+}
+
+}  // namespace sextant::store

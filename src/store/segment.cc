@@ -1,0 +1,280 @@
+#include "store/segment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/threads.h"
+#include "index/index_impl.h"
+#include "sextant/error.h"
+#include "store/vector_bytes.h"
+
+namespace sextant::store {
+namespace {
+
+using index::SectionFileWriter;
+
+constexpr uint32_t kRowsFileKind = 21;
+constexpr uint32_t kSparseFileKind = 22;
+constexpr uint32_t kFileVersion = 1;
+constexpr size_t kSectionsMax = 4 + 256;
+
+std::string places_name(uint16_t slot) { return fmt::format("places_{}", slot); }
+std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t slot) {
+  return folder / fmt::format("vector_{}", slot);
+}
+
+IndexOptions index_options(const VectorConfig& config, size_t capacity) {
+  IndexOptions options;
+  options.dim = config.dim;
+  options.metric = config.metric;
+  options.type = config.type;
+  options.kind = config.index;
+  options.codes = config.codes;
+  options.degree = config.degree;
+  options.build_breadth = config.build_breadth;
+  options.capacity = std::max<size_t>(1, capacity);
+  return options;
+}
+
+// What a build gathers of one vector before its index is made.
+struct Gathered {
+  const VectorConfig* config;
+  std::vector<uint32_t> places;
+  std::string bytes;              // dense: elements, one row after another
+  std::vector<size_t> counts;     // multi: vectors of each row
+  std::vector<float> values;      // multi, sparse
+  std::vector<uint32_t> indices;  // sparse
+  std::vector<uint64_t> ends;     // sparse
+
+  void add(uint32_t place, std::string_view vector, const std::string& where) {
+    auto corrupted = [&] {
+      throw Error(ErrorCode::corrupted,
+                  fmt::format("{}: a vector '{}' of {} bytes, which is none", where, config->name, vector.size()));
+    };
+    if (config->kind == VectorKind::dense) {
+      if (count_vectors(*config, vector) != 1) corrupted();
+      bytes += vector;
+    } else {
+      const std::optional<VectorValue> value = read_vector(*config, vector);
+      if (!value) corrupted();
+      values.insert(values.end(), value->values.begin(), value->values.end());
+      indices.insert(indices.end(), value->indices.begin(), value->indices.end());
+      if (config->kind == VectorKind::multi) counts.push_back(value->values.size() / config->dim);
+      if (config->kind == VectorKind::sparse) ends.push_back(values.size());
+    }
+    places.push_back(place);
+  }
+
+  void save(const std::filesystem::path& path, size_t threads) {
+    switch (config->kind) {
+      case VectorKind::dense: {
+        index::IndexImpl index(index_options(*config, places.size()));
+        index.add_view(std::as_bytes(std::span(bytes.data(), bytes.size())), threads, nullptr);
+        index.calibrate(200, threads);
+        index.save(path);
+        break;
+      }
+      case VectorKind::multi: {
+        std::vector<uint64_t> ids(places.size());
+        for (size_t i = 0; i < ids.size(); ++i) ids[i] = i;
+        const std::unique_ptr<MultiIndex> index =
+            MultiIndex::create(index_options(*config, values.size() / config->dim));
+        index->add(ids, counts, values, threads);
+        index->save(path);
+        break;
+      }
+      case VectorKind::sparse: {
+        SectionFileWriter file(path, kSparseFileKind, kFileVersion, 3);
+        file.add("ends", std::span<const uint64_t>(ends));
+        file.add("indices", std::span<const uint32_t>(indices));
+        file.add("values", std::span<const float>(values));
+        file.commit();
+        break;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+std::string write_segments(const std::vector<SegmentInfo>& segments) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const SegmentInfo& segment : segments) {
+    out.push_back({segment.number, segment.row_begin, segment.row_end, segment.rows, segment.version});
+  }
+  return base::json_text(out);
+}
+
+std::vector<SegmentInfo> read_segments(std::string_view text, const std::string& where) {
+  std::vector<SegmentInfo> out;
+  try {
+    for (const nlohmann::json& entry : base::parse_json(text)) {
+      out.push_back({entry.at(0).get<uint64_t>(), entry.at(1).get<uint64_t>(), entry.at(2).get<uint64_t>(),
+                     entry.at(3).get<uint64_t>(), entry.at(4).get<uint64_t>()});
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: its list of segments: {}", where, error.what()));
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (out[i].row_begin > out[i].row_end || (i > 0 && out[i].row_begin != out[i - 1].row_end)) {
+      throw Error(ErrorCode::corrupted, fmt::format("{}: its list of segments: rows {} to {} after {}", where,
+                                                    out[i].row_begin, out[i].row_end, i > 0 ? out[i - 1].row_end : 0));
+    }
+  }
+  return out;
+}
+
+SparseRows::SparseRows(const std::filesystem::path& path) : file_(path, kSparseFileKind, kFileVersion) {
+  const std::span<const std::byte> ends = file_.get("ends");
+  ends_ = file_.get<uint64_t>("ends", ends.size() / sizeof(uint64_t));
+  const size_t count = ends_.empty() ? 0 : ends_.back();
+  indices_ = file_.get<uint32_t>("indices", count);
+  values_ = file_.get<float>("values", count);
+  for (size_t i = 1; i < ends_.size(); ++i) {
+    if (ends_[i] < ends_[i - 1]) file_.fail(fmt::format("sparse vector {} ends before it begins", i));
+  }
+}
+
+SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info, const StoreConfig& config,
+                           const Truth::Moment& moment, const SegmentBuildOptions& options) {
+  const size_t rows_max = info.row_end - info.row_begin;
+  std::vector<uint64_t> rows, highs, lows;
+  std::vector<uint8_t> kinds;
+  std::map<uint16_t, Gathered> columns;
+  for (const VectorConfig& vector : config.vectors) {
+    Gathered& column = columns[vector.slot];
+    column.config = &vector;
+    // Address space, not memory: what is not written takes none.
+    if (vector.kind == VectorKind::dense) column.bytes.reserve(rows_max * index::row_bytes(vector.type, vector.dim));
+  }
+  const auto check_stop = [&] {
+    if (options.stop != nullptr && options.stop->load(std::memory_order_relaxed)) {
+      throw Error(ErrorCode::unavailable, "stopped");
+    }
+  };
+  moment.truth().for_rows(info.row_begin, info.row_end, &moment, [&](const Truth::RowVectors& row) {
+    const auto place = static_cast<uint32_t>(rows.size());
+    rows.push_back(row.row);
+    highs.push_back(row.id.high());
+    lows.push_back(row.id.low());
+    kinds.push_back(row.id.is_uuid() ? 1 : 0);
+    for (const auto& vector : row.vectors) {
+      const auto found = columns.find(vector.slot);
+      if (found != columns.end()) found->second.add(place, vector.bytes, moment.truth().where());
+    }
+    if (place % 4096 == 0) check_stop();
+    return true;
+  });
+  info.rows = rows.size();
+  base::make_folders(folder);
+  SectionFileWriter file(folder / "rows", kRowsFileKind, kFileVersion, kSectionsMax);
+  file.add("rows", std::span<const uint64_t>(rows));
+  file.add("id_highs", std::span<const uint64_t>(highs));
+  file.add("id_lows", std::span<const uint64_t>(lows));
+  file.add("id_kinds", std::span<const uint8_t>(kinds));
+  for (auto& [slot, column] : columns) {
+    check_stop();
+    if (column.places.empty()) continue;
+    column.save(vector_path(folder, slot), options.threads);
+    file.add(places_name(slot), std::span<const uint32_t>(column.places));
+    column = {};
+  }
+  file.commit();
+  return info;
+}
+
+Segment::Segment(const std::filesystem::path& folder, const SegmentInfo& info, const StoreConfig& config)
+    : folder_(folder), info_(info) {
+  file_.emplace(folder / "rows", kRowsFileKind, kFileVersion);
+  rows_ = file_->get<uint64_t>("rows", info.rows);
+  id_highs_ = file_->get<uint64_t>("id_highs", info.rows);
+  id_lows_ = file_->get<uint64_t>("id_lows", info.rows);
+  id_kinds_ = file_->get<uint8_t>("id_kinds", info.rows);
+  for (const VectorConfig& vector : config.vectors) {
+    if (!file_->has(places_name(vector.slot))) continue;
+    Column column;
+    column.size = file_->get(places_name(vector.slot)).size() / sizeof(uint32_t);
+    const auto places = file_->get<uint32_t>(places_name(vector.slot), column.size);
+    if (column.size > info.rows || column.size == 0) {
+      file_->fail(fmt::format("vector '{}' of {} rows, the segment has {}", vector.name, column.size, info.rows));
+    }
+    // As many numbers as places, so they are the same: nothing has to be looked at.
+    if (column.size < info.rows) {
+      column.places = places;
+      for (size_t i = 0; i < places.size(); ++i) {
+        if (places[i] >= info.rows || (i > 0 && places[i] <= places[i - 1])) {
+          file_->fail(fmt::format("vector '{}': place {} is {}", vector.name, i, places[i]));
+        }
+      }
+    }
+    const std::filesystem::path path = vector_path(folder, vector.slot);
+    size_t found = 0;
+    switch (vector.kind) {
+      case VectorKind::dense:
+        column.dense = Index::open(path);
+        found = column.dense->size();
+        break;
+      case VectorKind::multi:
+        column.multi = MultiIndex::open(path);
+        found = column.multi->size();
+        break;
+      case VectorKind::sparse:
+        column.sparse = std::make_unique<const SparseRows>(path);
+        found = column.sparse->size();
+        break;
+    }
+    const bool fits =
+        vector.kind == VectorKind::sparse ||
+        (vector.kind == VectorKind::dense ? column.dense->options() : column.multi->options()).dim == vector.dim;
+    if (found != column.size || !fits) {
+      throw Error(ErrorCode::corrupted, fmt::format("{}: {} vectors, or of another dim, expected {} of dim {}",
+                                                    path.string(), found, column.size, vector.dim));
+    }
+    columns_.emplace(vector.slot, std::move(column));
+  }
+}
+
+Segment::~Segment() {
+  if (!obsolete_.load(std::memory_order_relaxed)) return;
+  std::error_code error;  // what stays is removed when the collection is opened again
+  std::filesystem::remove_all(folder_, error);
+}
+
+PointId Segment::id(uint32_t place) const {
+  return id_kinds_[place] != 0 ? PointId::of_uuid(id_highs_[place], id_lows_[place]) : PointId::of(id_lows_[place]);
+}
+
+std::optional<uint32_t> Segment::find(uint64_t row) const {
+  const auto at = std::lower_bound(rows_.begin(), rows_.end(), row);
+  if (at == rows_.end() || *at != row) return std::nullopt;
+  return static_cast<uint32_t>(at - rows_.begin());
+}
+
+const Segment::Column* Segment::column(const VectorConfig& config) const {
+  const auto found = columns_.find(config.slot);
+  return found == columns_.end() ? nullptr : &found->second;
+}
+
+void Segment::verify() const {
+  file_->verify();
+  for (const auto& [slot, column] : columns_) {
+    if (column.dense) Index::open(vector_path(folder_, slot), {.verify = true});
+    if (column.multi) MultiIndex::open(vector_path(folder_, slot), {.verify = true});
+    if (column.sparse) column.sparse->verify();
+  }
+}
+
+uint64_t Segment::disk_bytes() const {
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    const uint64_t size = entry.file_size(error);
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
+}  // namespace sextant::store

@@ -1,0 +1,116 @@
+// store/segment.h: an immutable part of a collection: some consecutive rows with an index of each vector.
+//
+// A folder of files, each with checksums: `rows` (which row and id is at which place) and for each vector `vector_SLOT`
+// (an Index, a MultiIndex, or SparseRows). It is made from the truth, mapped, and can be thrown away and made again.
+// Places number a segment's rows from 0; an index may have fewer, under numbers of their own.
+// Threads: an opened segment is immutable.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "index/section_file.h"
+#include "sextant/index.h"
+#include "sextant/multi_index.h"
+#include "store/point_id.h"
+#include "store/store_config.h"
+#include "store/truth.h"
+
+namespace sextant::store {
+
+// What the truth knows of a segment.
+struct SegmentInfo {
+  uint64_t number = 0;  // its folder's name
+  uint64_t row_begin = 0, row_end = 0;
+  uint64_t rows = 0;     // that it holds
+  uint64_t version = 0;  // of the truth that it was made from
+  bool operator==(const SegmentInfo&) const = default;
+};
+std::string write_segments(const std::vector<SegmentInfo>& segments);
+// Throws corrupted; WHERE begins the message.
+std::vector<SegmentInfo> read_segments(std::string_view json, const std::string& where);
+
+// Sparse vectors of a segment, one after another.
+class SparseRows {
+ public:
+  explicit SparseRows(const std::filesystem::path& path);
+  size_t size() const { return ends_.size(); }
+  std::span<const uint32_t> indices(size_t at) const { return indices_.subspan(begin(at), ends_[at] - begin(at)); }
+  std::span<const float> values(size_t at) const { return values_.subspan(begin(at), ends_[at] - begin(at)); }
+  void verify() const { file_.verify(); }
+
+ private:
+  size_t begin(size_t at) const { return at == 0 ? 0 : ends_[at - 1]; }
+  index::SectionFile file_;
+  std::span<const uint64_t> ends_;
+  std::span<const uint32_t> indices_;
+  std::span<const float> values_;
+};
+
+struct SegmentBuildOptions {
+  size_t threads = 0;
+  // Stops with Error(unavailable) once it is true.
+  const std::atomic<bool>* stop = nullptr;
+};
+
+class Segment {
+ public:
+  // Makes the segment of the rows [info.row_begin, info.row_end) that there are at MOMENT in FOLDER, which must not
+  // exist, and returns info with the rest filled in. It is on the disk when this returns.
+  static SegmentInfo build(const std::filesystem::path& folder, SegmentInfo info, const StoreConfig& config,
+                           const Truth::Moment& moment, const SegmentBuildOptions& options);
+
+  // Throws not_found or corrupted naming the file.
+  Segment(const std::filesystem::path& folder, const SegmentInfo& info, const StoreConfig& config);
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+  // Deletes its folder where it is obsolete.
+  ~Segment();
+
+  const SegmentInfo& info() const { return info_; }
+  const std::filesystem::path& folder() const { return folder_; }
+  size_t size() const { return rows_.size(); }
+  uint64_t row(uint32_t place) const { return rows_[place]; }
+  PointId id(uint32_t place) const;
+  std::optional<uint32_t> find(uint64_t row) const;
+
+  // The vectors of one slot.
+  struct Column {
+    std::unique_ptr<const Index> dense;
+    std::unique_ptr<const MultiIndex> multi;
+    std::unique_ptr<const SparseRows> sparse;
+    // Which place each of its numbers is at, ascending; empty where they are the same.
+    std::span<const uint32_t> places;
+    uint32_t place(uint64_t number) const {
+      return places.empty() ? static_cast<uint32_t>(number) : places[static_cast<size_t>(number)];
+    }
+    size_t size = 0;
+  };
+  // nullptr where no row has such a vector.
+  const Column* column(const VectorConfig& config) const;
+
+  // Reads everything and compares the checksums. Throws corrupted naming file and section.
+  void verify() const;
+  // It is not needed any more, and goes when nobody looks at it.
+  void make_obsolete() const { obsolete_.store(true, std::memory_order_relaxed); }
+  uint64_t disk_bytes() const;
+
+ private:
+  std::filesystem::path folder_;
+  SegmentInfo info_;
+  std::optional<index::SectionFile> file_;
+  std::span<const uint64_t> rows_, id_highs_, id_lows_;
+  std::span<const uint8_t> id_kinds_;
+  std::map<uint16_t, Column> columns_;
+  mutable std::atomic<bool> obsolete_ = false;
+};
+
+}  // namespace sextant::store

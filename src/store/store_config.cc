@@ -1,0 +1,157 @@
+#include "store/store_config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "sextant/error.h"
+
+namespace sextant::store {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kVectorsMax = 256;
+constexpr size_t kNameBytesMax = 255;
+constexpr std::string_view kKinds[] = {"dense", "sparse", "multi"};
+constexpr std::string_view kDurabilities[] = {"sync", "periodic"};
+constexpr std::string_view kIndexes[] = {"graph", "flat"};
+constexpr std::string_view kCodes[] = {"automatic", "none", "sq4", "sq8", "sq1"};
+constexpr std::string_view kTypes[] = {"float32", "float16", "bfloat16", "int8", "uint8", "bit"};
+
+template <size_t N>
+uint32_t find_name(const std::string_view (&names)[N], const std::string& name, const char* field) {
+  for (size_t i = 0; i < N; ++i) {
+    if (names[i] == name) return static_cast<uint32_t>(i);
+  }
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{}: '{}', expected one of {}", field, name, fmt::join(names, ", ")));
+}
+
+json to_json(const VectorConfig& vector) {
+  return {{"name", vector.name},
+          {"slot", vector.slot},
+          {"kind", name(vector.kind)},
+          {"dim", vector.dim},
+          {"metric", sextant::name(vector.metric)},
+          {"type", kTypes[static_cast<size_t>(vector.type)]},
+          {"index", kIndexes[static_cast<size_t>(vector.index)]},
+          {"codes", kCodes[static_cast<size_t>(vector.codes)]},
+          {"degree", vector.degree},
+          {"build_breadth", vector.build_breadth}};
+}
+
+VectorConfig vector_of(const json& value) {
+  VectorConfig vector;
+  vector.name = value.at("name").get<std::string>();
+  vector.slot = value.at("slot").get<uint16_t>();
+  vector.kind = static_cast<VectorKind>(find_name(kKinds, value.at("kind").get<std::string>(), "kind"));
+  vector.dim = value.at("dim").get<size_t>();
+  vector.metric = parse_metric(value.at("metric").get<std::string>());
+  vector.type = static_cast<ElementType>(find_name(kTypes, value.at("type").get<std::string>(), "type"));
+  vector.index = static_cast<IndexKind>(find_name(kIndexes, value.at("index").get<std::string>(), "index"));
+  vector.codes = static_cast<CodeKind>(find_name(kCodes, value.at("codes").get<std::string>(), "codes"));
+  vector.degree = value.at("degree").get<size_t>();
+  vector.build_breadth = value.at("build_breadth").get<size_t>();
+  return vector;
+}
+
+void check(const VectorConfig& vector) {
+  auto fail = [&](const std::string& what) {
+    throw Error(ErrorCode::invalid_argument, fmt::format("vector '{}': {}", vector.name, what));
+  };
+  if (vector.name.size() > kNameBytesMax)
+    fail(fmt::format("a name of {} bytes, at most {}", vector.name.size(), kNameBytesMax));
+  if (vector.kind == VectorKind::sparse) {
+    if (vector.dim != 0) fail("a sparse vector has no dim");
+    if (vector.metric != Metric::dot)
+      fail(fmt::format("metric {}, sparse vectors are compared by dot", name(vector.metric)));
+    return;
+  }
+  if (vector.dim < 1 || vector.dim > 65536) fail(fmt::format("dim {}, expected 1 to 65,536", vector.dim));
+  if ((vector.type == ElementType::bit) != (vector.metric == Metric::hamming)) {
+    fail("bits are compared by hamming, and nothing else is");
+  }
+  if (vector.kind == VectorKind::multi && !higher_is_nearer(vector.metric)) {
+    fail(fmt::format("metric {}, several vectors a point are compared by cosine or dot", name(vector.metric)));
+  }
+  if (vector.degree < 4 || vector.degree > 128) fail(fmt::format("degree {}, expected 4 to 128", vector.degree));
+  if (vector.build_breadth < 1 || vector.build_breadth > 10000) {
+    fail(fmt::format("build_breadth {}, expected 1 to 10,000", vector.build_breadth));
+  }
+}
+
+}  // namespace
+
+std::string_view name(VectorKind kind) { return kKinds[static_cast<size_t>(kind)]; }
+std::string_view name(Durability durability) { return kDurabilities[static_cast<size_t>(durability)]; }
+Durability parse_durability(std::string_view name) {
+  return static_cast<Durability>(find_name(kDurabilities, std::string(name), "durability"));
+}
+
+const VectorConfig* StoreConfig::find(std::string_view wanted) const {
+  const auto at = std::find_if(vectors.begin(), vectors.end(), [&](const VectorConfig& v) { return v.name == wanted; });
+  return at == vectors.end() ? nullptr : &*at;
+}
+
+const VectorConfig& StoreConfig::at(std::string_view wanted) const {
+  if (const VectorConfig* vector = find(wanted)) return *vector;
+  std::vector<std::string> names;
+  for (const VectorConfig& vector : vectors) names.push_back("'" + vector.name + "'");
+  throw Error(ErrorCode::not_found,
+              fmt::format("no vector '{}' in the collection, which has {}", wanted, fmt::join(names, ", ")));
+}
+
+void check(const StoreConfig& config) {
+  if (config.vectors.size() > kVectorsMax) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} vectors a point, expected at most {}", config.vectors.size(), kVectorsMax));
+  }
+  if (config.tail_rows_max < 1 || config.tail_rows_max > (size_t{1} << 24)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("tail_rows_max {}, expected 1 to {}", config.tail_rows_max, size_t{1} << 24));
+  }
+  for (size_t i = 0; i < config.vectors.size(); ++i) {
+    check(config.vectors[i]);
+    for (size_t j = 0; j < i; ++j) {
+      if (config.vectors[i].name == config.vectors[j].name) {
+        throw Error(ErrorCode::invalid_argument, fmt::format("vector '{}' is there twice", config.vectors[i].name));
+      }
+    }
+  }
+}
+
+std::string write_config(const StoreConfig& config) {
+  json vectors = json::array();
+  for (const VectorConfig& vector : config.vectors) vectors.push_back(to_json(vector));
+  return base::json_text(json{{"vectors", vectors},
+                              {"durability", name(config.durability)},
+                              {"ttl_seconds", config.ttl_seconds},
+                              {"tail_rows_max", config.tail_rows_max},
+                              {"next_slot", config.next_slot},
+                              {"metadata", config.metadata}});
+}
+
+StoreConfig read_config(std::string_view text, const std::string& where) {
+  try {
+    const json value = base::parse_json(text);
+    StoreConfig config;
+    for (const json& vector : value.at("vectors")) config.vectors.push_back(vector_of(vector));
+    config.durability = parse_durability(value.at("durability").get<std::string>());
+    config.ttl_seconds = value.at("ttl_seconds").get<uint64_t>();
+    config.tail_rows_max = value.at("tail_rows_max").get<size_t>();
+    config.next_slot = value.at("next_slot").get<uint16_t>();
+    config.metadata = value.at("metadata").get<std::string>();
+    check(config);
+    return config;
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: the collection's configuration: {}", where, error.what()));
+  } catch (const Error& error) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: the collection's configuration: {}", where, error.what()));
+  }
+}
+
+}  // namespace sextant::store

@@ -1,0 +1,71 @@
+// store/store_config.h: what a collection of points is made of: its named vectors, how durable its writes are, and what
+// its users keep beside them.
+//
+// It is written as JSON into the truth and into snapshots; unknown fields are kept out, so that a later version's
+// collection is refused by its format's number and not half understood.     Threads: values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sextant/index.h"
+
+namespace sextant::store {
+
+enum class VectorKind : uint32_t {
+  dense,   // one vector of dim components
+  sparse,  // some components of 2^32
+  multi,   // any number of vectors of dim components, compared by MaxSim
+};
+std::string_view name(VectorKind kind);
+
+// A space of vectors that each point of the collection may have one value in.
+struct VectorConfig {
+  std::string name;  // "" is a name like others: that of the only vector
+  // Which it is in keys of the truth; given when it is made, never twice.
+  uint16_t slot = 0;
+  VectorKind kind = VectorKind::dense;
+  size_t dim = 0;  // 0 for sparse
+  Metric metric = Metric::cosine;
+  ElementType type = ElementType::float32;
+  IndexKind index = IndexKind::graph;
+  CodeKind codes = CodeKind::automatic;
+  size_t degree = 32;
+  size_t build_breadth = 150;
+  bool operator==(const VectorConfig&) const = default;
+};
+
+enum class Durability : uint32_t {
+  sync,      // a write is acknowledged when it is on the disk
+  periodic,  // ... when it is written to the system; the disk has it a second later
+};
+std::string_view name(Durability durability);
+Durability parse_durability(std::string_view name);
+
+struct StoreConfig {
+  std::vector<VectorConfig> vectors;
+  Durability durability = Durability::sync;
+  uint64_t ttl_seconds = 0;  // of points that say nothing else; 0: they stay
+  // From so many newest rows on an index is built of them.
+  size_t tail_rows_max = 8192;
+  uint16_t next_slot = 1;
+  // The caller's own, as one JSON object: the model, its prompts and whatever belongs to it.
+  std::string metadata = "{}";
+
+  const VectorConfig* find(std::string_view name) const;
+  // Throws not_found that names those that there are.
+  const VectorConfig& at(std::string_view name) const;
+};
+
+// Throws invalid_argument naming the field: dims, metrics that do not go together, names used twice.
+void check(const StoreConfig& config);
+
+std::string write_config(const StoreConfig& config);
+// Throws corrupted; WHERE begins the message.
+StoreConfig read_config(std::string_view json, const std::string& where);
+
+}  // namespace sextant::store
