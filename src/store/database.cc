@@ -1,0 +1,229 @@
+#include "store/database.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/files.h"
+#include "base/utf8.h"
+#include "sextant/error.h"
+#include "store/rocks.h"
+
+namespace sextant::store {
+namespace {
+
+constexpr char kCollection = 'c';
+constexpr char kAlias = 'a';
+constexpr size_t kNameBytesMax = 255;
+
+void check_name(std::string_view name, const char* what) {
+  auto fail = [&](const std::string& found) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} '{}': {}, expected 1 to {} bytes of UTF-8 without control characters or slashes", what,
+                            name.substr(0, 64), found, kNameBytesMax));
+  };
+  if (name.empty() || name.size() > kNameBytesMax) fail(fmt::format("{} bytes", name.size()));
+  if (std::any_of(name.begin(), name.end(),
+                  [](char c) { return static_cast<unsigned char>(c) < 32 || c == '/' || c == 127; })) {
+    fail("a control character or a slash");
+  }
+  if (!base::is_valid_utf8(name)) fail("no UTF-8");
+}
+
+std::string key_of(char kind, std::string_view name) { return std::string(1, kind) + std::string(name); }
+
+}  // namespace
+
+Database::Database(const std::filesystem::path& folder, const DatabaseOptions& options)
+    : folder_(folder), options_(options), resources_(options.memory_bytes) {
+  const bool there = std::filesystem::is_directory(folder_ / "catalog");
+  if (!there && !options_.create_if_missing) {
+    throw Error(ErrorCode::not_found, fmt::format("{}: no database there", folder_.string()));
+  }
+  if (!there && std::filesystem::exists(folder_) &&
+      (!std::filesystem::is_directory(folder_) || !std::filesystem::is_empty(folder_))) {
+    // A lock is left where a first opening was cut off.
+    const auto entries = std::filesystem::directory_iterator(folder_);
+    const bool foreign = std::any_of(begin(entries), end(entries), [](const auto& entry) {
+      return entry.path().filename() != "lock" && entry.path().filename() != "collections";
+    });
+    if (foreign) {
+      throw Error(ErrorCode::already_exists,
+                  fmt::format("{}: exists and is no database; it is left as it is", folder_.string()));
+    }
+  }
+  base::make_folders(folder_ / "collections");
+  lock_ = std::make_unique<FolderLock>(folder_);
+  rocksdb::Options rocks;
+  rocks.env = resources_.env;
+  rocks.create_if_missing = true;
+  rocks.write_buffer_size = 1 << 20;
+  rocks.info_log_level = rocksdb::WARN_LEVEL;
+  rocks.keep_log_file_num = 2;
+  rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  rocks.persist_stats_to_disk = false;
+  rocks.stats_dump_period_sec = 0;
+  rocksdb::DB* db = nullptr;
+  const std::string where = (folder_ / "catalog").string();
+  check(rocksdb::DB::Open(rocks, where, &db), where);
+  catalog_.reset(db);
+  const std::unique_ptr<rocksdb::Iterator> at(catalog_->NewIterator({}));
+  for (at->SeekToFirst(); at->Valid(); at->Next()) {
+    const std::string key = at->key().ToString(), value = at->value().ToString();
+    const std::string name = key.substr(std::min<size_t>(1, key.size()));
+    if (key.starts_with(kAlias)) {
+      aliases_[name] = value;
+      continue;
+    }
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (!key.starts_with(kCollection) || error != std::errc() || end != value.data() + value.size()) {
+      throw Error(ErrorCode::corrupted,
+                  fmt::format("{}: an entry '{}' that is neither a collection nor an alias", where, name));
+    }
+    collections_[name] = number;
+    next_number_ = std::max(next_number_, number + 1);
+  }
+  check(at->status(), where);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "collections", error)) {
+    const bool named = std::any_of(collections_.begin(), collections_.end(), [&](const auto& collection) {
+      return folder_of(collection.second) == entry.path();
+    });
+    if (!named) std::filesystem::remove_all(entry.path(), error);
+  }
+}
+
+Database::~Database() {
+  open_.clear();
+  catalog_->Close().PermitUncheckedError();
+}
+
+std::filesystem::path Database::folder_of(uint64_t number) const {
+  return folder_ / "collections" / fmt::format("{:06}", number);
+}
+
+void Database::write(rocksdb::WriteBatch& batch) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  check(catalog_->Write(options, &batch), folder_.string());
+}
+
+void Database::not_found(std::string_view name) const {
+  std::vector<std::string> there;
+  for (const auto& [known, number] : collections_) {
+    there.push_back("'" + known + "'");
+    if (there.size() == 10) break;
+  }
+  throw Error(ErrorCode::not_found, fmt::format("{}: no collection '{}'; it has {}{}", folder_.string(), name,
+                                                there.empty() ? "none" : fmt::format("{}", fmt::join(there, ", ")),
+                                                collections_.size() > there.size()
+                                                    ? fmt::format(" and {} more", collections_.size() - there.size())
+                                                    : ""));
+}
+
+std::string Database::resolve(std::string_view name) const {
+  const auto alias = aliases_.find(name);
+  return alias == aliases_.end() ? std::string(name) : alias->second;
+}
+
+std::shared_ptr<PointStore> Database::create(std::string_view name, const StoreConfig& config) {
+  check_name(name, "collection");
+  std::lock_guard lock(mutex_);
+  if (collections_.contains(name) || aliases_.contains(name)) {
+    throw Error(ErrorCode::already_exists, fmt::format("{}: collection '{}' exists", folder_.string(), name));
+  }
+  const uint64_t number = next_number_++;
+  PointStore::create(folder_of(number), config, resources_);
+  rocksdb::WriteBatch batch;
+  batch.Put(key_of(kCollection, name), fmt::format("{}", number));
+  write(batch);
+  collections_.emplace(name, number);
+  auto store = std::make_shared<PointStore>(folder_of(number), resources_, options_.store);
+  open_[std::string(name)] = store;
+  return store;
+}
+
+std::shared_ptr<PointStore> Database::open(std::string_view name) {
+  std::lock_guard lock(mutex_);
+  const std::string resolved = resolve(name);
+  const auto known = collections_.find(resolved);
+  if (known == collections_.end()) not_found(name);
+  std::shared_ptr<PointStore>& store = open_[resolved];
+  if (!store) store = std::make_shared<PointStore>(folder_of(known->second), resources_, options_.store);
+  return store;
+}
+
+bool Database::contains(std::string_view name) const {
+  std::lock_guard lock(mutex_);
+  return collections_.contains(resolve(name));
+}
+
+void Database::remove(std::string_view name) {
+  std::shared_ptr<PointStore> store;
+  std::filesystem::path folder;
+  {
+    std::lock_guard lock(mutex_);
+    const auto known = collections_.find(name);
+    if (known == collections_.end()) not_found(name);
+    rocksdb::WriteBatch batch;
+    batch.Delete(key_of(kCollection, name));
+    for (const auto& [alias, collection] : aliases_) {
+      if (collection == name) batch.Delete(key_of(kAlias, alias));
+    }
+    write(batch);
+    folder = folder_of(known->second);
+    std::erase_if(aliases_, [&](const auto& entry) { return entry.second == name; });
+    collections_.erase(known);
+    const auto opened = open_.find(name);
+    if (opened != open_.end()) {
+      store = std::move(opened->second);
+      open_.erase(opened);
+    }
+  }
+  store.reset();
+  std::error_code error;  // what stays is removed when the database is opened again
+  std::filesystem::remove_all(folder, error);
+}
+
+std::vector<std::string> Database::names() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, number] : collections_) names.push_back(name);
+  return names;
+}
+
+std::vector<Database::Alias> Database::aliases() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Alias> out;
+  for (const auto& [alias, collection] : aliases_) out.push_back({alias, collection});
+  return out;
+}
+
+void Database::change_aliases(const std::vector<Alias>& changes) {
+  std::lock_guard lock(mutex_);
+  auto next = aliases_;
+  rocksdb::WriteBatch batch;
+  for (const Alias& change : changes) {
+    check_name(change.alias, "alias");
+    if (change.collection.empty()) {
+      if (next.erase(change.alias) == 0) {
+        throw Error(ErrorCode::not_found, fmt::format("{}: no alias '{}'", folder_.string(), change.alias));
+      }
+      batch.Delete(key_of(kAlias, change.alias));
+      continue;
+    }
+    if (!collections_.contains(change.collection)) not_found(change.collection);
+    if (collections_.contains(change.alias)) {
+      throw Error(ErrorCode::already_exists, fmt::format("{}: '{}' is a collection", folder_.string(), change.alias));
+    }
+    next[change.alias] = change.collection;
+    batch.Put(key_of(kAlias, change.alias), change.collection);
+  }
+  write(batch);
+  aliases_ = std::move(next);
+}
+
+}  // namespace sextant::store

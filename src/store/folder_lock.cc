@@ -1,0 +1,38 @@
+#include "store/folder_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "sextant/error.h"
+
+namespace sextant::store {
+
+FolderLock::FolderLock(const std::filesystem::path& folder) {
+  const std::string path = folder / "lock";
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) {
+    throw Error(ErrorCode::unavailable, fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
+  }
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    char text[32] = {};
+    const ssize_t bytes = ::read(descriptor_, text, sizeof(text) - 1);
+    const std::string owner =
+        bytes > 0 ? fmt::format("process {}", std::string(text, static_cast<size_t>(bytes))) : "another process";
+    ::close(descriptor_);
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{}: in use by {}, one at a time can have it", folder.string(), owner));
+  }
+  // For the message above alone, so it need not succeed.
+  const std::string owner = fmt::format("{}", ::getpid());
+  if (::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, owner.data(), owner.size(), 0) < 0) errno = 0;
+}
+
+FolderLock::~FolderLock() { ::close(descriptor_); }
+
+}  // namespace sextant::store
