@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{1} << 18;
 constexpr std::string_view kZstdMagic = "\x28\xB5\x2F\xFD";
+constexpr std::string_view kGzipMagic = "\x1F\x8B\x08";  // with the only method there is, deflate
 
 [[noreturn]] void fail(const std::string& name, const char* verb) {
   int error = errno;
@@ -41,6 +43,13 @@ struct FreeStream {
   void operator()(ZSTD_DStream* stream) const { ZSTD_freeDStream(stream); }
 };
 
+struct FreeInflate {
+  void operator()(z_stream* stream) const {
+    ::inflateEnd(stream);
+    delete stream;
+  }
+};
+
 }  // namespace
 
 struct ByteReader::Impl {
@@ -49,8 +58,9 @@ struct ByteReader::Impl {
   std::string buffer;  // raw bytes of the file; [begin, end) are not used yet
   size_t begin = 0;
   size_t end = 0;
-  std::unique_ptr<ZSTD_DStream, FreeStream> zstd;  // null for a plain stream
-  bool frame_open = false;                         // inside a zstd frame
+  std::unique_ptr<ZSTD_DStream, FreeStream> zstd;  // null for another stream
+  std::unique_ptr<z_stream, FreeInflate> gzip;     // null for another stream
+  bool frame_open = false;                         // inside a zstd frame or a gzip member
 
   ~Impl() {
     if (fd > STDIN_FILENO) ::close(fd);
@@ -93,6 +103,44 @@ struct ByteReader::Impl {
     }
     return to.pos;
   }
+
+  size_t read_gzip(char* out, size_t size) {
+    z_stream& stream = *gzip;
+    stream.next_out = reinterpret_cast<Bytef*>(out);
+    stream.avail_out = static_cast<uInt>(std::min(size, kBufferBytes));
+    const uInt room = stream.avail_out;
+    while (stream.avail_out == room) {
+      if (begin == end) {
+        begin = 0;
+        end = read_raw(buffer.data(), buffer.size());
+        if (end == 0 && !frame_open) return 0;
+        if (end == 0) {
+          throw Error(ErrorCode::corrupted,
+                      fmt::format("{}: ends in the middle of a gzip stream; the file is cut short", name));
+        }
+      }
+      if (!frame_open) {
+        // Zeros behind the last member are what tapes and some tools fill a file up with.
+        if (buffer[begin] == '\0') {
+          ++begin;
+          continue;
+        }
+        ::inflateReset(&stream);
+        frame_open = true;
+      }
+      stream.next_in = reinterpret_cast<Bytef*>(buffer.data() + begin);
+      stream.avail_in = static_cast<uInt>(end - begin);
+      const int result = ::inflate(&stream, Z_NO_FLUSH);
+      begin = end - stream.avail_in;
+      if (result == Z_STREAM_END) {
+        frame_open = false;
+      } else if (result != Z_OK && result != Z_BUF_ERROR) {
+        throw Error(ErrorCode::corrupted, fmt::format("{}: not a readable gzip stream: {}", name,
+                                                      stream.msg == nullptr ? "its checksum differs" : stream.msg));
+      }
+    }
+    return room - stream.avail_out;
+  }
 };
 
 ByteReader::ByteReader(const std::string& path) : impl_(std::make_unique<Impl>()) {
@@ -114,8 +162,18 @@ ByteReader::ByteReader(const std::string& path) : impl_(std::make_unique<Impl>()
     if (!impl_->zstd) throw Error(ErrorCode::exhausted, impl_->name + ": no memory to decompress it");
     ZSTD_DCtx_setParameter(impl_->zstd.get(), ZSTD_d_windowLogMax, 27);
     impl_->frame_open = true;
+  } else if (std::string_view(impl_->buffer.data(), impl_->end).starts_with(kGzipMagic)) {
+    auto stream = std::make_unique<z_stream>();
+    // 16: gzip's header, and no other.
+    if (::inflateInit2(stream.get(), MAX_WBITS + 16) != Z_OK) {
+      throw Error(ErrorCode::exhausted, impl_->name + ": no memory to decompress it");
+    }
+    impl_->gzip.reset(stream.release());
+    impl_->frame_open = true;
   } else if (path.ends_with(".zst")) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: does not begin with zstd's magic number 28 B5 2F FD", path));
+  } else if (path.ends_with(".gz")) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}: does not begin with gzip's magic number 1F 8B 08", path));
   }
 }
 
@@ -139,6 +197,7 @@ size_t ByteReader::read(char* out, size_t size) {
   if (size == 0) return 0;
   Impl& s = *impl_;
   if (s.zstd) return s.read_zstd(out, size);
+  if (s.gzip) return s.read_gzip(out, size);
   if (s.begin == s.end) {
     if (size >= s.buffer.size()) return s.read_raw(out, size);
     s.begin = 0;

@@ -1,7 +1,7 @@
-// io/bytes.h: streams of bytes in and out: files, standard input and output, zstd.
+// io/bytes.h: streams of bytes in and out: files, standard input and output, zstd, gzip.
 //
-// In: a path, or "-" for standard input. A stream whose first four bytes are zstd's magic number is decompressed as it
-// is read, whatever its name; several frames in a row are one stream. Out: a path, or "-" for standard output.
+// In: a path, or "-" for standard input. A stream whose first bytes are zstd's magic number or gzip's is decompressed
+// as it is read, whatever its name; several frames in a row are one stream. Out: a path, or "-" for standard output.
 // Memory: one buffer of 256 KiB a stream, plus zstd's window (refused above 128 MiB).
 // Threads: one at a time per object.
 #pragma once
