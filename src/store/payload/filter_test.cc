@@ -20,7 +20,7 @@ const Test& test_of(std::string_view json) {
   return std::get<Test>(field(filter).test);
 }
 
-std::string refusal(std::string_view json) {
+std::string filter_refusal(std::string_view json) {
   return tests::error_of(ErrorCode::invalid_argument, [&] { parse_filter(json); });
 }
 
@@ -117,36 +117,37 @@ TEST(Filters, AreReadBackAsTheyAreWritten) {
 }
 
 TEST(Filters, SayWhereTheyAreWrong) {
-  EXPECT_EQ(refusal(R"({"must": [{}, {"key": "a", "range": {"gte": "x"}}]})"),
+  EXPECT_EQ(filter_refusal(R"({"must": [{}, {"key": "a", "range": {"gte": "x"}}]})"),
             "filter.must[1].range.gte: expected a number or an RFC 3339 date-time, found \"x\"");
-  EXPECT_EQ(refusal(R"({"must": {"key": "a", "match": {"value": 1.5}}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"key": "a", "match": {"value": 1.5}}})"),
             "filter.must.match.value: expected a string, an integer of 64 bits, true or false, found 1.5");
-  EXPECT_EQ(refusal(R"({"mustt": []})"),
+  EXPECT_EQ(filter_refusal(R"({"mustt": []})"),
             "filter: there is no field \"mustt\", expected must, should, must_not, min_should");
-  EXPECT_EQ(refusal(R"({"must": [], "must": []})"), "filter: field 'must' is there twice");
-  EXPECT_EQ(refusal("[]"), "filter: expected an object, found a list");
-  EXPECT_THAT(refusal("{"), HasSubstr("filter: not valid JSON: "));
-  EXPECT_EQ(refusal(R"({"must": {"key": "a b", "is_null": true}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": [], "must": []})"), "filter: field 'must' is there twice");
+  EXPECT_EQ(filter_refusal("[]"), "filter: expected an object, found a list");
+  EXPECT_THAT(filter_refusal("{"), HasSubstr("filter: not valid JSON: "));
+  EXPECT_EQ(filter_refusal(R"({"must": {"key": "a b", "is_null": true}})"),
             "filter.must.key: expected a path as in a.b, a[].b, a[0] or \"two words\".b, found \"a b\"");
-  EXPECT_EQ(refusal(R"({"must": {"match": {"value": 1}}})"), "filter.must.match: field 'key' is missing beside it");
-  EXPECT_THAT(refusal(R"({"must": {"key": "a", "match": {"value": 1}, "range": {}}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"match": {"value": 1}}})"),
+            "filter.must.match: field 'key' is missing beside it");
+  EXPECT_THAT(filter_refusal(R"({"must": {"key": "a", "match": {"value": 1}, "range": {}}})"),
               HasSubstr("beside 'key', found match, range"));
-  EXPECT_THAT(refusal(R"({"must": {"key": "a"}})"), HasSubstr("beside 'key', found none"));
-  EXPECT_EQ(refusal(R"({"must": {"has_id": [1], "must": []}})"),
+  EXPECT_THAT(filter_refusal(R"({"must": {"key": "a"}})"), HasSubstr("beside 'key', found none"));
+  EXPECT_EQ(filter_refusal(R"({"must": {"has_id": [1], "must": []}})"),
             "filter.must: expected one condition, found 'has_id' beside 'must'");
-  EXPECT_EQ(refusal(R"({"must": {"has_id": [1, "42"]}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"has_id": [1, "42"]}})"),
             "filter.must.has_id[1]: expected an unsigned integer or a UUID, found \"42\"");
-  EXPECT_EQ(refusal(R"({"must": {"key": "a", "match": {"any": ["x", 1]}}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"key": "a", "match": {"any": ["x", 1]}}})"),
             "filter.must.match.any[1]: expected a string as the others, found 1");
-  EXPECT_EQ(refusal(R"({"must": {"key": "a", "range": {"gt": 1, "lt": "2024-01-01"}}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"key": "a", "range": {"gt": 1, "lt": "2024-01-01"}}})"),
             "filter.must.range.lt: expected a number as the other bounds, found \"2024-01-01\"");
-  EXPECT_EQ(refusal(R"({"must": {"slice": {"index": 2, "total": 2}}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"slice": {"index": 2, "total": 2}}})"),
             "filter.must.slice.index: expected an integer from 0 to 1, found 2");
-  EXPECT_EQ(refusal(R"({"min_should": {"conditions": [], "min_count": 0}})"),
+  EXPECT_EQ(filter_refusal(R"({"min_should": {"conditions": [], "min_count": 0}})"),
             "filter.min_should.min_count: expected an integer of at least 1, found 0");
-  EXPECT_EQ(refusal(R"({"must": {"key": "a", "geo_radius": {"center": {"lon": 181, "lat": 0}, "radius": 1}}})"),
+  EXPECT_EQ(filter_refusal(R"({"must": {"key": "a", "geo_radius": {"center": {"lon": 181, "lat": 0}, "radius": 1}}})"),
             "filter.must.geo_radius.center.lon: expected degrees from -180 to 180, found 181");
-  EXPECT_THAT(refusal(R"({"must": {"key": "a", "geo_polygon": {"exterior": {"points": []}}}})"),
+  EXPECT_THAT(filter_refusal(R"({"must": {"key": "a", "geo_polygon": {"exterior": {"points": []}}}})"),
               HasSubstr("exterior.points: expected at least 4 points, found 0"));
   EXPECT_EQ(tests::error_of([] { parse_filter("1", "prefetch[0].filter"); }),
             "invalid_argument: prefetch[0].filter: expected an object, found 1");
@@ -160,17 +161,17 @@ std::string nested_filters(size_t depth) {
 
 TEST(Filters, HaveLimits) {
   EXPECT_EQ(filter_json(parse_filter(nested_filters(64))), nested_filters(64));
-  EXPECT_THAT(refusal(nested_filters(65)), HasSubstr("more than 64 deep"));
-  EXPECT_THAT(refusal(nested_filters(5000)), HasSubstr("more than 64 deep"));
+  EXPECT_THAT(filter_refusal(nested_filters(65)), HasSubstr("more than 64 deep"));
+  EXPECT_THAT(filter_refusal(nested_filters(5000)), HasSubstr("more than 64 deep"));
   std::string many = R"({"must":[)";
   for (size_t i = 0; i < Filter::kConditionsMax; ++i) many += i == 0 ? "{}" : ",{}";
   EXPECT_EQ(parse_filter(many + "]}").node().must.size(), Filter::kConditionsMax);
-  EXPECT_THAT(refusal(many + ",{}]}"), HasSubstr("more than 65536"));
-  EXPECT_THAT(refusal(many + R"(],"should":{}})"), HasSubstr("more than 65536 conditions"));
+  EXPECT_THAT(filter_refusal(many + ",{}]}"), HasSubstr("more than 65536"));
+  EXPECT_THAT(filter_refusal(many + R"(],"should":{}})"), HasSubstr("more than 65536 conditions"));
   std::string ids = R"({"must":{"has_id":[0)";
   for (size_t i = 1; i < Filter::kListMax; ++i) ids += fmt::format(",{}", i);
   EXPECT_EQ(std::get<HasId>(parse_filter(ids + "]}}").node().must[0]).ids.size(), Filter::kListMax);
-  EXPECT_THAT(refusal(ids + ",1]}}"), HasSubstr("filter.must.has_id: a list of more than 1000000"));
+  EXPECT_THAT(filter_refusal(ids + ",1]}}"), HasSubstr("filter.must.has_id: a list of more than 1000000"));
 }
 
 }  // namespace
