@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "sextant/error.h"
+#include "store/filter_rows.h"
 #include "store/vector_bytes.h"
 
 namespace sextant::store {
@@ -197,17 +198,20 @@ std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId>
   return out;
 }
 
-ScrollAnswer PointStore::scroll(const std::optional<PointId>& from, size_t limit, const Fields& fields) const {
+ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
   remove_expired();
   const ViewPointer view = this->view();
-  for (const std::string& name : fields.vectors) view->config->at(name);
+  for (const std::string& name : request.fields.vectors) view->config->at(name);
+  std::optional<FilterRows> filter;
+  if (request.filter && !request.filter->is_empty()) filter.emplace(*view, *request.filter);
   ScrollAnswer answer;
-  view->truth->for_points(from, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
-    if (answer.points.size() == limit) {
+  view->truth->for_points(request.from, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
+    if (filter && !filter->matches(id, record)) return true;
+    if (answer.points.size() == request.limit) {
       answer.next = id;
       return false;
     }
-    answer.points.push_back(fill(*view, id, std::move(record), fields));
+    answer.points.push_back(fill(*view, id, std::move(record), request.fields));
     return true;
   });
   return answer;
@@ -216,6 +220,19 @@ ScrollAnswer PointStore::scroll(const std::optional<PointId>& from, size_t limit
 uint64_t PointStore::count() const {
   remove_expired();
   return view()->state.points;
+}
+
+uint64_t PointStore::count(const Filter& filter) const {
+  if (filter.is_empty()) return count();
+  remove_expired();
+  const ViewPointer view = this->view();
+  FilterRows rows(*view, filter);
+  uint64_t count = 0;
+  view->truth->for_points(std::nullopt, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
+    if (rows.matches(id, record)) ++count;
+    return true;
+  });
+  return count;
 }
 
 StoreInfo PointStore::info() const {

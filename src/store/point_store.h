@@ -28,6 +28,7 @@
 
 #include "store/merge_policy.h"
 #include "store/operation.h"
+#include "store/payload/filter.h"
 #include "store/view.h"
 
 namespace sextant::store {
@@ -53,6 +54,7 @@ struct SearchRequest {
   double target_recall = 0.95;
   size_t breadth = 0;  // of walks, instead of what target_recall needs
   bool exact = false;
+  std::optional<Filter> filter = std::nullopt;
   std::optional<float> score_threshold = std::nullopt;  // scores that are worse are left out
   Fields fields = {};
 };
@@ -76,6 +78,14 @@ struct SearchAnswer {
   std::vector<FoundPoint> points;  // best first; of equal scores, the smaller id
   bool exact = true;
   std::vector<PartPlan> parts;
+  uint64_t payloads_read = 0;  // by the filter, where no index could answer it
+};
+
+struct ScrollRequest {
+  std::optional<PointId> from = std::nullopt;  // the first id that may be in the answer
+  size_t limit = 10;
+  std::optional<Filter> filter = std::nullopt;
+  Fields fields = {};
 };
 
 struct ScrollAnswer {
@@ -117,13 +127,16 @@ class PointStore {
   // part of it was done), exhausted or unavailable: then nothing of it is acknowledged, and a later search does not
   // find it unless it is written again.
   Written write(const Operation& operation);
+  // The same for the points that FILTER finds at that moment, instead of operation's ids, which must be empty.
+  // REQUIRES: it is DeletePoints, ChangePayload or DeleteVectors.
+  Written write_where(const Filter& filter, Operation operation);
 
   SearchAnswer search(const SearchRequest& request) const;
   // In the order of ids, nullopt where one is not there.
   std::vector<std::optional<StoredPoint>> get(std::span<const PointId> ids, const Fields& fields = {}) const;
-  // Ascending ids, from FROM on.
-  ScrollAnswer scroll(const std::optional<PointId>& from, size_t limit, const Fields& fields = {}) const;
+  ScrollAnswer scroll(const ScrollRequest& request) const;
   uint64_t count() const;
+  uint64_t count(const Filter& filter) const;
   StoreInfo info() const;
 
   // Makes segments of all rows there are now, and waits for them.
@@ -152,6 +165,7 @@ class PointStore {
   uint64_t now_ms() const;
 
   Prepared prepare(const Operation& operation) const;
+  Written stand_in_line(Pending& pending);
   void write_group(std::vector<Pending*>& group);
   void reopen_after_failure();
   void remove_expired() const;

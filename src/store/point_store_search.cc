@@ -5,6 +5,7 @@
 
 #include "sextant/error.h"
 #include "store/best_rows.h"
+#include "store/filter_rows.h"
 #include "store/point_store.h"
 #include "store/row_scorer.h"
 #include "store/vector_bytes.h"
@@ -22,7 +23,9 @@ struct Candidate {
 class Search {
  public:
   Search(const View& view, const VectorConfig& config, const SearchRequest& request)
-      : view_(view), config_(config), request_(request), scorer_(config, request.query) {}
+      : view_(view), config_(config), request_(request), scorer_(config, request.query) {
+    if (request.filter && !request.filter->is_empty()) filter_.emplace(view, *request.filter);
+  }
 
   void run(SearchAnswer& answer) {
     for (const SegmentPart& part : view_.segments) {
@@ -51,6 +54,8 @@ class Search {
     answer.parts.push_back(std::move(plan));
   }
 
+  uint64_t payloads_read() const { return filter_ ? filter_->payloads_read() : 0; }
+
   // Best first.
   std::vector<Candidate> take() {
     const bool higher = higher_is_nearer(config_.metric);
@@ -71,24 +76,22 @@ class Search {
  private:
   // Places that may be found, as numbers of the column's index; nullptr: all.
   const AllowedIds* allowed(const SegmentPart& part, const Segment::Column& column) {
+    if (filter_) return &owned_.emplace_back(numbers(column, filter_->places(part)));
     if (part.dead.empty()) return nullptr;
-    auto make = [&] {
-      std::vector<uint64_t> words((column.size + 63) / 64, ~uint64_t{0});
-      if (column.size % 64 != 0) words.back() >>= 64 - column.size % 64;
-      if (column.places.empty()) {
-        part.dead.remove_from(words);
-      } else {
-        for (size_t i = 0; i < column.places.size(); ++i) {
-          if (part.dead.contains(column.places[i])) words[i / 64] &= ~(uint64_t{1} << (i % 64));
-        }
-      }
-      return AllowedIds(std::move(words));
-    };
-    if (column.places.empty()) {
-      std::call_once(part.alive->once, [&] { part.alive->places.emplace(make()); });
-      return &*part.alive->places;
+    auto alive = [&] { return numbers(column, alive_places(part.segment->size(), part.dead)); };
+    if (!column.places.empty()) return &owned_.emplace_back(alive());
+    std::call_once(part.alive->once, [&] { part.alive->places.emplace(alive()); });
+    return &*part.alive->places;
+  }
+
+  static AllowedIds numbers(const Segment::Column& column, std::vector<uint64_t> places) {
+    if (column.places.empty()) return AllowedIds(std::move(places));
+    std::vector<uint64_t> words((column.size + 63) / 64);
+    for (size_t i = 0; i < column.places.size(); ++i) {
+      const uint32_t place = column.places[i];
+      words[i / 64] |= (places[place / 64] >> (place % 64) & 1) << (i % 64);
     }
-    return &owned_.emplace_back(make());
+    return AllowedIds(std::move(words));
   }
 
   void add(const Segment& segment, const Segment::Column& column, const std::vector<IndexHit>& hits) {
@@ -145,10 +148,11 @@ class Search {
   }
 
   void search_tail(const TailPart& part) {
+    const std::vector<uint64_t> words = filter_ ? filter_->places(part) : alive_places(part.count, part.dead);
     std::vector<uint32_t> places;
     places.reserve(part.count);
     for (uint32_t at = 0; at < part.count; ++at) {
-      if (!part.dead.contains(at)) places.push_back(at);
+      if ((words[at / 64] >> (at % 64) & 1) != 0) places.push_back(at);
     }
     BestRows best(request_.limit, higher_is_nearer(config_.metric));
     part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
@@ -185,6 +189,7 @@ class Search {
   const VectorConfig& config_;
   const SearchRequest& request_;
   RowScorer scorer_;
+  std::optional<FilterRows> filter_;
   std::vector<Candidate> found_;
   std::deque<AllowedIds> owned_;
 };
@@ -200,6 +205,7 @@ SearchAnswer PointStore::search(const SearchRequest& request) const {
   SearchAnswer answer;
   Search search(*view, config, request);
   search.run(answer);
+  answer.payloads_read = search.payloads_read();
   const std::vector<Candidate> found = search.take();
   std::vector<PointId> ids;
   for (const Candidate& candidate : found) ids.push_back(candidate.id);

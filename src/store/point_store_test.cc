@@ -202,6 +202,34 @@ TEST(PointStores, ChangePartsOfPoints) {
   EXPECT_EQ(ids_of(store->search(near({0, 0}, 1))), std::vector<uint64_t>{1});
 }
 
+TEST(PointStores, FindAndChangeThePointsOfAFilter) {
+  TestingStore store(testing_config(2, 8));
+  UpsertPoints all;
+  for (uint64_t id = 0; id < 40; ++id) {
+    all.points.push_back(
+        testing_point(id, {static_cast<float>(id), 0}, fmt::format(R"({{"n":{},"odd":{}}})", id, id % 2 == 1)));
+  }
+  store->write(all);
+  const Filter odd = parse_filter(R"({"must":{"key":"odd","match":{"value":true}}})");
+  SearchRequest request = near({10, 0}, 3);
+  request.filter = odd;
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(9, 11, 7));
+  store->flush();
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(9, 11, 7));
+  EXPECT_EQ(store->count(odd), 20u);
+  ScrollRequest page{.from = PointId::of(4), .limit = 2, .filter = odd};
+  EXPECT_EQ(store->scroll(page).points[1].id, PointId::of(7));
+  EXPECT_EQ(store
+                ->write_where(parse_filter(R"({"must":{"key":"n","range":{"lt":10}}})"),
+                              ChangePayload{{}, PayloadChange::merge, R"({"odd":true})", "", {}})
+                .updated,
+            10u);
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(9, 11, 8));
+  EXPECT_EQ(store->write_where(odd, DeletePoints{}).removed, 25u);
+  EXPECT_EQ(store->count(odd), 0u);
+  EXPECT_EQ(store->count(), 15u);
+}
+
 // Random operations against a plain map, with segments made, thrown away and opened again in between.
 TEST(PointStores, AgreeWithAPlainMap) {
   const uint64_t seed = 20261122;
@@ -254,7 +282,7 @@ TEST(PointStores, AgreeWithAPlainMap) {
   std::optional<PointId> from;
   auto expected = plain.begin();
   do {
-    const ScrollAnswer page = store->scroll(from, 37, {.all_vectors = true});
+    const ScrollAnswer page = store->scroll({.from = from, .limit = 37, .fields = {.all_vectors = true}});
     for (const StoredPoint& point : page.points) {
       ASSERT_NE(expected, plain.end());
       EXPECT_EQ(point.id.number(), expected->first);

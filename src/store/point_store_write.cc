@@ -8,7 +8,8 @@
 
 #include "base/files.h"
 #include "sextant/error.h"
-#include "store/payload_check.h"
+#include "store/filter_rows.h"
+#include "store/payload/payload_reader.h"
 #include "store/payload_edit.h"
 #include "store/point_store.h"
 #include "store/vector_bytes.h"
@@ -43,6 +44,8 @@ struct PointStore::Prepared {
 
 struct PointStore::Pending {
   Prepared prepared;
+  std::optional<Filter> filter;  // such a one is a group of its own
+  Operation found;               // what the filter made of its operation
   Written written;
   std::exception_ptr error;
   bool done = false;
@@ -65,7 +68,7 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
           ready.vectors.push_back({config.slot, write_vector(config, value)});
           out.size_bytes += ready.vectors.back().bytes.size();
         }
-        check_payload(point.payload);
+        if (!point.payload.empty()) check_payload(point.payload);
       } catch (const Error& error) {
         throw Error(error.code(), fmt::format("point {}: {}", point.id.text(), error.what()));
       }
@@ -85,7 +88,7 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
     for (const std::string& name : remove->names) out.slots.push_back(view->config->at(name).slot);
   }
   if (const auto* change = std::get_if<ChangePayload>(&operation)) {
-    check_payload(change->payload);
+    if (!change->payload.empty()) check_payload(change->payload);
     if (!change->key.empty()) check_path(change->key);
     for (const std::string& key : change->keys) check_path(key);
     out.size_bytes += change->payload.size();
@@ -101,6 +104,18 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
 Written PointStore::write(const Operation& operation) {
   Pending pending;
   pending.prepared = prepare(operation);
+  return stand_in_line(pending);
+}
+
+Written PointStore::write_where(const Filter& filter, Operation operation) {
+  Pending pending;
+  pending.filter = filter;
+  pending.found = std::move(operation);
+  pending.prepared = prepare(pending.found);
+  return stand_in_line(pending);
+}
+
+Written PointStore::stand_in_line(Pending& pending) {
   std::unique_lock lock(line_mutex_);
   line_.push_back(&pending);
   while (!pending.done) {
@@ -111,7 +126,8 @@ Written PointStore::write(const Operation& operation) {
     leading_ = true;
     std::vector<Pending*> group;
     size_t bytes = 0;
-    while (!line_.empty() && (group.empty() || bytes + line_.front()->prepared.size_bytes <= kGroupBytesMax)) {
+    while (!line_.empty() && (group.empty() || (bytes + line_.front()->prepared.size_bytes <= kGroupBytesMax &&
+                                                !line_.front()->filter && !group.back()->filter))) {
       bytes += line_.front()->prepared.size_bytes;
       group.push_back(line_.front());
       line_.pop_front();
@@ -376,6 +392,19 @@ void PointStore::write_group(std::vector<Pending*>& group) {
   std::lock_guard lock(write_mutex_);
   if (failed_) reopen_after_failure();
   const ViewPointer now = view();
+  if (group.front()->filter) {
+    std::vector<PointId> ids;
+    FilterRows rows(*now, *group.front()->filter);
+    now->truth->for_points(std::nullopt, now->moment.get(), [&](const PointId& id, PointRecord&& record) {
+      if (rows.matches(id, record)) ids.push_back(id);
+      return true;
+    });
+    std::visit(
+        [&](auto& operation) {
+          if constexpr (requires { operation.ids; }) operation.ids = std::move(ids);
+        },
+        group.front()->found);
+  }
   Group changes(*now, state_, now_ms());
   std::vector<std::pair<Pending*, Written>> done;
   try {

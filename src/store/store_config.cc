@@ -132,6 +132,7 @@ std::string write_config(const StoreConfig& config) {
                               {"ttl_seconds", config.ttl_seconds},
                               {"tail_rows_max", config.tail_rows_max},
                               {"next_slot", config.next_slot},
+                              {"payload_schema", payload_schema_json(config.payload_schema)},
                               {"metadata", config.metadata}});
 }
 
@@ -144,6 +145,7 @@ StoreConfig read_config(std::string_view text, const std::string& where) {
     config.ttl_seconds = value.at("ttl_seconds").get<uint64_t>();
     config.tail_rows_max = value.at("tail_rows_max").get<size_t>();
     config.next_slot = value.at("next_slot").get<uint16_t>();
+    config.payload_schema = parse_payload_schema(value.at("payload_schema").get<std::string>());
     config.metadata = value.at("metadata").get<std::string>();
     check(config);
     return config;

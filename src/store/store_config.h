@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sextant/index.h"
+#include "store/payload/payload_schema.h"
 
 namespace sextant::store {
 
@@ -53,6 +54,7 @@ struct StoreConfig {
   // From so many newest rows on an index is built of them.
   size_t tail_rows_max = 8192;
   uint16_t next_slot = 1;
+  PayloadSchema payload_schema;  // which fields are indexed, and how their words are found
   // The caller's own, as one JSON object: the model, its prompts and whatever belongs to it.
   std::string metadata = "{}";
 
