@@ -93,4 +93,25 @@ std::unique_ptr<Reranker> load_reranker(const std::string& name, const Context& 
   return model;
 }
 
+size_t parse_bytes(const std::string& text, std::string_view option) {
+  size_t end = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &end);
+  } catch (const std::exception&) {
+    end = 0;
+  }
+  static constexpr std::string_view kUnits = "KMGT";
+  double factor = 1;
+  const std::string rest = text.substr(end);
+  if (rest.size() == 1 && kUnits.find(rest[0]) != std::string_view::npos) {
+    for (size_t i = 0; i <= kUnits.find(rest[0]); ++i) factor *= 1024;
+  }
+  if (end == 0 || !(number > 0) || (!rest.empty() && factor == 1) || number * factor > 1e18) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{}: '{}', expected a number of bytes such as 512M or 8G", option, text));
+  }
+  return static_cast<size_t>(number * factor);
+}
+
 }  // namespace sextant::cli

@@ -43,6 +43,9 @@ struct Context {
 // Data for stdout. Throws unavailable when it cannot be written (a full disk; a closed pipe ends the program quietly).
 void print(std::string_view text);
 
+// "512M": a number of bytes. Throws invalid_argument naming the option.
+size_t parse_bytes(const std::string& text, std::string_view option);
+
 // --quiet, and where asked --json and --threads.
 enum class Common : unsigned { quiet = 0, json = 1, threads = 2 };
 constexpr Common operator|(Common a, Common b) {

@@ -58,4 +58,13 @@ std::string wrap(std::string_view text, size_t width, size_t indent) {
   return out;
 }
 
+size_t text_width() { return std::clamp<size_t>(terminal_width(), 40, 100); }
+
+std::string bytes_text(uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  return bytes < 1000000      ? fmt::format("{:.1f} kB", value / 1e3)
+         : bytes < 1000000000 ? fmt::format("{:.1f} MB", value / 1e6)
+                              : fmt::format("{:.2f} GB", value / 1e9);
+}
+
 }  // namespace sextant::cli

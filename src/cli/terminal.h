@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,10 @@ namespace sextant::cli {
 bool stdout_is_terminal();
 // Columns of the terminal on stdout, 80 when unknown.
 size_t terminal_width();
+// Columns that running text is set in: those of the terminal, 40 to 100.
+size_t text_width();
+// A file's size for people: "3.1 MB".
+std::string bytes_text(uint64_t bytes);
 // ANSI emphasis when stdout is a terminal, the text alone otherwise.
 std::string bold(std::string_view text);
 std::string faint(std::string_view text);

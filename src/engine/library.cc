@@ -10,7 +10,7 @@
 
 #include "base/threads.h"
 #include "engine/library_file.h"
-#include "engine/sections.h"
+#include "engine/passages.h"
 #include "index/flat.h"
 #include "io/documents.h"
 #include "sextant/error.h"
@@ -26,21 +26,11 @@ using engine::PassageRecord;
 using engine::StringRange;
 using engine::WindowRecord;
 
-constexpr size_t kChunkTokensDefault = 256;
 // Documents that are cut and embedded together: enough to keep the threads busy, few enough to hold in memory.
 constexpr size_t kBatchDocuments = 256;
 constexpr size_t kBatchBytes = size_t{8} << 20;
 constexpr size_t kEmbedSlice = 64;
 constexpr size_t kScanBlock = 2048;
-
-std::string prompt_named(const Embedder& model, std::initializer_list<std::string_view> names) {
-  for (std::string_view name : names) {
-    for (const auto& [key, prompt] : model.prompts()) {
-      if (key == name) return prompt;
-    }
-  }
-  return {};
-}
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -49,67 +39,24 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 // Cuts and embeds documents and gathers what the file will hold.
 class Builder {
  public:
-  Builder(const Embedder& model, const LibraryOptions& options) : model_(model), pool_(options.thread_count) {
+  Builder(const Embedder& model, const LibraryOptions& options)
+      : model_(model),
+        pool_(options.thread_count),
+        cutter_(model, {options.chunk_tokens_max, options.overlap_tokens, options.window_tokens},
+                pool_.thread_count()) {
     embed_options_.normalize = true;
-    embed_options_.prompt = prompt_named(model, {"document", "passage", "corpus"});
-    size_t tokens_max = options.chunk_tokens_max;
-    if (tokens_max == 0) {
-      tokens_max = kChunkTokensDefault;
-      if (model.max_length() > 0) tokens_max = std::min(tokens_max, model.max_length());
-    } else if (model.max_length() > 0 && tokens_max > model.max_length()) {
-      throw Error(ErrorCode::invalid_argument, fmt::format("passages of {} tokens, but model '{}' takes at most {}",
-                                                           tokens_max, model.name(), model.max_length()));
-    }
+    embed_options_.prompt = engine::document_prompt(model);
     meta_.model_name = model.name();
     meta_.model_hash = model.hash();
     meta_.dim = model.dim();
-    meta_.chunk_tokens_max = tokens_max;
-    meta_.overlap_tokens = std::min(options.overlap_tokens, tokens_max / 2);
+    meta_.chunk_tokens_max = cutter_.tokens_max();
+    meta_.overlap_tokens = cutter_.overlap_tokens();
     meta_.window_tokens = options.window_tokens;
-    // The prompt takes its share of every passage.
-    std::vector<TokenId> ids;
-    // A model that runs elsewhere keeps its tokenizer there; the built-in model's cuts about as long.
-    if (!model.has_tokenizer()) substitute_ = Embedder::load("builtin");
-    const Tokenizer& tokenizer = (substitute_ ? *substitute_ : model).tokenizer();
-    if (!embed_options_.prompt.empty()) {
-      tokenizer.encode_ids(embed_options_.prompt, {.add_special_tokens = false}, ids);
-    }
-    text::ChunkOptions chunk{tokens_max - std::min(tokens_max, ids.size()), 0};
-    chunk.overlap_tokens = std::min<size_t>(meta_.overlap_tokens, chunk.tokens_max / 2);
-    // A window as long as the passage would only repeat it.
-    text::ChunkOptions window{std::min(options.window_tokens + tokenizer.special_token_count(), chunk.tokens_max), 0};
-    for (size_t i = 0; i < pool_.thread_count(); ++i) {
-      chunkers_.emplace_back(tokenizer, chunk);
-      if (options.window_tokens > 0) window_chunkers_.emplace_back(tokenizer, window);
-    }
   }
 
   void add(std::vector<io::Document>& batch) {
-    struct Cut {
-      std::vector<engine::DocumentSection> sections;
-      std::vector<std::string> contexts;
-      std::vector<text::Chunk> chunks;
-      std::vector<std::vector<text::Chunk>> windows;  // of each chunk, in bytes of the document's text
-    };
-    std::vector<Cut> cuts(batch.size());
-    pool_.parallel_for(batch.size(), [&](size_t i, size_t thread) {
-      Cut& cut = cuts[i];
-      cut.sections = engine::sections_of(batch[i]);
-      for (const auto& section : cut.sections) {
-        cut.contexts.push_back(chunkers_[thread].fit_context(engine::context_of(batch[i], section)));
-      }
-      std::vector<text::Section> sections;
-      for (size_t s = 0; s < cut.sections.size(); ++s) {
-        sections.push_back({cut.sections[s].begin, cut.sections[s].end, cut.contexts[s]});
-      }
-      cut.chunks = chunkers_[thread].chunk(batch[i].text, sections);
-      for (const text::Chunk& chunk : cut.chunks) {
-        text::Section whole{chunk.begin, chunk.end, {}};
-        cut.windows.emplace_back();
-        if (!window_chunkers_.empty()) cut.windows.back() = window_chunkers_[thread].chunk(batch[i].text, {&whole, 1});
-        if (cut.windows.back().empty()) cut.windows.back().push_back(chunk);
-      }
-    });
+    std::vector<engine::PassageCutter::Cut> cuts(batch.size());
+    pool_.parallel_for(batch.size(), [&](size_t i, size_t thread) { cuts[i] = cutter_.cut(batch[i], thread); });
     std::vector<std::string> passages;
     std::vector<std::string_view> windows;
     std::vector<size_t> passage_of;  // of each window, an index into `passages`
@@ -117,17 +64,15 @@ class Builder {
       const std::string_view text = batch[i].text;
       append_document(batch[i], cuts[i].sections, cuts[i].chunks, cuts[i].windows);
       for (size_t c = 0; c < cuts[i].chunks.size(); ++c) {
-        const text::Chunk& chunk = cuts[i].chunks[c];
         for (const text::Chunk& window : cuts[i].windows[c]) {
           windows.push_back(text.substr(window.begin, window.end - window.begin));
           passage_of.push_back(passages.size());
         }
-        passages.push_back(
-            text::with_context(cuts[i].contexts[chunk.section], text.substr(chunk.begin, chunk.end - chunk.begin)));
+        passages.push_back(cuts[i].embedded_text(batch[i], c));
       }
     }
     append_rows(embed(std::vector<std::string_view>(passages.begin(), passages.end())),
-                window_chunkers_.empty() ? std::vector<float>() : embed(windows), passage_of);
+                cutter_.has_windows() ? embed(windows) : std::vector<float>(), passage_of);
     batch.clear();
   }
 
@@ -208,10 +153,8 @@ class Builder {
   const Embedder& model_;
   base::ThreadPool pool_;
   EmbedOptions embed_options_;
-  std::unique_ptr<Embedder> substitute_;  // whose tokenizer cuts passages, where the model has none at hand
+  engine::PassageCutter cutter_;
   engine::LibraryMeta meta_;
-  std::vector<text::Chunker> chunkers_;         // one a thread
-  std::vector<text::Chunker> window_chunkers_;  // likewise; empty without windows
   std::string strings_;
   std::vector<DocumentRecord> documents_;
   std::vector<PassageRecord> passages_;
@@ -385,7 +328,7 @@ SearchResult Library::search(std::string_view query, const Embedder& model, cons
   auto start = std::chrono::steady_clock::now();
   std::vector<float> vector(model.dim());
   EmbedReport report;
-  model.embed({&query, 1}, {.normalize = true, .prompt = prompt_named(model, {"query"})}, vector, &report);
+  model.embed({&query, 1}, {.normalize = true, .prompt = engine::query_prompt(model)}, vector, &report);
   result.embed_ms = milliseconds_since(start);
   result.query_is_empty = !report.empty.empty();
   if (result.query_is_empty) return result;

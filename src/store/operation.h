@@ -50,6 +50,8 @@ struct UpsertPoints {
   WriteMode mode = WriteMode::upsert;
   // Where it has a value, every point must have this version (0: not be there), or the operation fails: invalid.
   std::optional<uint64_t> expected_version = std::nullopt;
+  // Points that go in the same step, such as what a document had and has no more; counted in Written::removed alone.
+  std::vector<PointId> remove = {};
 };
 
 // Sets the named vectors of points, and leaves their others. Points that are not there are counted as missing.

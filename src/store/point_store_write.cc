@@ -238,6 +238,9 @@ class PointStore::Group {
       for (const PreparedVector& vector : point.vectors) vectors.push_back({vector.slot, vector.bytes});
       put(point.id, record, std::move(next), std::move(vectors));
     }
+    for (const PointId& id : operation.remove) {
+      if (points_.at(id)) remove(id);
+    }
   }
 
   void apply_one(const UpdateVectors&) {
@@ -302,12 +305,18 @@ class PointStore::Group {
         ++written_.missing;
         continue;
       }
-      drop(id, *record);
-      batch.remove_point(id);
-      record.reset();
-      --state_.points;
-      ++written_.removed;
+      remove(id);
     }
+  }
+
+  // REQUIRES: it is there.
+  void remove(const PointId& id) {
+    Record& record = points_.at(id);
+    drop(id, *record);
+    batch.remove_point(id);
+    record.reset();
+    --state_.points;
+    ++written_.removed;
   }
 
   static std::string changed_payload(const ChangePayload& operation, const std::string& payload) {

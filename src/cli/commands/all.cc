@@ -6,6 +6,9 @@ void add_all_commands(Command app, Context& context) {
   add_index(app, context);
   add_search(app, context);
   add_demo(app, context);
+  add_collection(app, context);
+  add_add(app, context);
+  add_points(app, context);
   add_embed(app, context);
   add_similarity(app, context);
   add_nearest(app, context);

@@ -11,6 +11,10 @@ void add_all_commands(Command app, Context& context);
 void add_index(Command app, Context& context);
 void add_search(Command app, Context& context);
 void add_demo(Command app, Context& context);
+// Collections of points.
+void add_collection(Command app, Context& context);
+void add_add(Command app, Context& context);
+void add_points(Command app, Context& context);  // get, delete, scroll, count
 // Vectors.
 void add_embed(Command app, Context& context);
 void add_similarity(Command app, Context& context);

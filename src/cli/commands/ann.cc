@@ -43,28 +43,6 @@ constexpr const char* kMetrics =
 // Breadths of --sweep.
 constexpr size_t kSweep[] = {10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 320, 448};
 
-// "512M": a number of bytes.
-size_t parse_bytes(const std::string& text, std::string_view option) {
-  size_t end = 0;
-  double number = 0;
-  try {
-    number = std::stod(text, &end);
-  } catch (const std::exception&) {
-    end = 0;
-  }
-  static constexpr std::string_view kUnits = "KMGT";
-  double factor = 1;
-  const std::string rest = text.substr(end);
-  if (rest.size() == 1 && kUnits.find(rest[0]) != std::string_view::npos) {
-    for (size_t i = 0; i <= kUnits.find(rest[0]); ++i) factor *= 1024;
-  }
-  if (end == 0 || !(number > 0) || (!rest.empty() && factor == 1) || number * factor > 1e18) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: '{}', expected a number of bytes such as 512M or 8G", option, text));
-  }
-  return static_cast<size_t>(number * factor);
-}
-
 // --filter-fraction: rows whose number is divisible by 1/F may be found; 1 where all may.
 size_t parse_fraction(double fraction) {
   const double divisor = 1 / fraction;

@@ -20,13 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using model::Origin;
 
-std::string bytes_text(uint64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  return bytes < 1000000      ? fmt::format("{:.1f} kB", value / 1e3)
-         : bytes < 1000000000 ? fmt::format("{:.1f} MB", value / 1e6)
-                              : fmt::format("{:.2f} GB", value / 1e9);
-}
-
 // The files that say what may be done with a model.
 std::string licence_of(const std::string& name) {
   if (name == "builtin") return "Apache-2.0, sources in docs/builtin-model.md";

@@ -1,5 +1,6 @@
 // sextant search: a question, answered from a library by meaning.
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -8,7 +9,9 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "cli/commands/all.h"
+#include "cli/database.h"
 #include "cli/sample_library.h"
+#include "cli/table.h"
 #include "sextant/library.h"
 
 namespace sextant::cli {
@@ -17,10 +20,14 @@ namespace {
 struct SearchSettings {
   std::vector<std::string> arguments;  // [LIB] QUERY
   std::string model;
+  // Of a collection.
+  DatabaseSettings database;
+  std::optional<std::string> filter;
+  double target_recall = 0.95;
+  bool exact = false, explain = false, force = false;
   SearchOptions search{.limit = 5, .all_passages = false};
 };
 
-constexpr size_t kWidthMax = 100;
 constexpr size_t kPassageIndent = 10;
 // Of a longer passage, the sentences around the match are shown.
 constexpr size_t kExcerptBytesMax = 480;
@@ -90,7 +97,7 @@ std::string excerpt(const Hit& hit, size_t width) {
 }
 
 void print_hits(const SearchResult& result, const Library& library) {
-  const size_t width = std::clamp<size_t>(terminal_width(), 40, kWidthMax);
+  const size_t width = text_width();
   for (const Hit& hit : result.hits) {
     std::string heading = hit.heading.empty() ? "" : " > " + hit.heading;
     print(fmt::format("{:>2}  {:.2f}  {}{}  {}\n", hit.rank, hit.score, bold(hit.title), heading, faint(hit.path)));
@@ -124,24 +131,137 @@ std::unique_ptr<Embedder> model_of(const SearchSettings& options, const std::str
   }
 }
 
+// A JSON list is a vector.
+std::vector<float> read_vector(const std::string& text) {
+  try {
+    return base::parse_json(text).get<std::vector<float>>();
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::invalid_argument, fmt::format("QUERY: a list of numbers was expected: {}", error.what()));
+  }
+}
+
+void search_collection(const SearchSettings& options, const Context& context) {
+  if (options.database.db.empty() || options.database.collection.empty()) {
+    throw Error(ErrorCode::invalid_argument, "--db and --collection: a collection needs both");
+  }
+  if (options.arguments.size() != 1) {
+    throw Error(ErrorCode::invalid_argument, "a collection is searched with one QUERY; several words need quotes");
+  }
+  const auto database = open_database(options.database, context);
+  const engine::Collection collection(database->open(options.database.collection));
+  const std::string& query = options.arguments[0];
+  store::SearchRequest request;
+  request.limit = options.search.limit;
+  request.exact = options.exact;
+  request.target_recall = options.target_recall;
+  if (options.filter) request.filter = store::parse_filter(*options.filter, "--filter");
+  const auto milliseconds_since = [](auto start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  };
+  auto start = std::chrono::steady_clock::now();
+  double embed_ms = 0;
+  if (query.starts_with('[') && !collection.model() && options.model.empty()) {
+    request.query.values = read_vector(query);
+  } else {
+    const auto model = collection_model(collection, options.model, context);
+    if (!options.force) collection.check_model(*model);
+    start = std::chrono::steady_clock::now();
+    request.query.values = collection.query_vector(query, *model);
+    embed_ms = milliseconds_since(start);
+  }
+  start = std::chrono::steady_clock::now();
+  store::SearchAnswer answer;
+  const bool empty = request.query.values.empty();
+  if (!empty) answer = collection.points().search(request);
+  const double search_ms = milliseconds_since(start);
+  if (context.json) {
+    nlohmann::ordered_json out = {{"query", query},
+                                  {"exact", answer.exact},
+                                  {"embed_ms", embed_ms},
+                                  {"search_ms", search_ms},
+                                  {"payloads_read", answer.payloads_read}};
+    out["hits"] = nlohmann::ordered_json::array();
+    for (size_t i = 0; i < answer.points.size(); ++i) {
+      nlohmann::ordered_json hit = {{"rank", i + 1}, {"score", answer.points[i].score}};
+      hit.update(point_json(answer.points[i].point, *collection.points().config()));
+      out["hits"].push_back(std::move(hit));
+    }
+    if (options.explain) {
+      out["parts"] = nlohmann::ordered_json::array();
+      for (const store::PartPlan& part : answer.parts) {
+        out["parts"].push_back({{"part", part.part},
+                                {"rows", part.rows},
+                                {"plan", part.plan},
+                                {"exact", part.exact},
+                                {"compared", part.compared},
+                                {"expected_recall", part.expected_recall}});
+      }
+    }
+    print(base::json_text(out) + "\n");
+    return;
+  }
+  const size_t width = text_width();
+  for (size_t i = 0; i < answer.points.size(); ++i) {
+    const store::FoundPoint& found = answer.points[i];
+    print(fmt::format("{:>2}  {:.4f}  {}\n{}\n", i + 1, found.score, bold(found.point.id.text()),
+                      point_text(found.point, width)));
+  }
+  if (empty) {
+    print("The model knows no word of the question, so nothing is near it.\n");
+    return;
+  }
+  if (answer.points.empty()) print("Nothing was found.\n");
+  if (options.explain) {
+    Table table({"part", "rows", "plan", "compared", "expected recall"});
+    for (const store::PartPlan& part : answer.parts) {
+      table.add({part.part, fmt::format("{}", part.rows), part.plan, fmt::format("{}", part.compared),
+                 part.exact ? "exact" : fmt::format("{:.3f}", part.expected_recall)});
+    }
+    print(table.text());
+    if (answer.payloads_read > 0) {
+      print(fmt::format("No index could answer the filter alone: {} payloads were read.\n", answer.payloads_read));
+    }
+  }
+  print(
+      faint(fmt::format("{:.2f} ms: {:.2f} to embed the question, {:.2f} to search {} points, {}", embed_ms + search_ms,
+                        embed_ms, search_ms, collection.points().count(), answer.exact ? "exactly" : "approximately")) +
+      "\n");
+}
+
 }  // namespace
 
 void add_search(Command app, Context& context) {
   auto options = std::make_shared<SearchSettings>();
-  Command command = app.subcommand("search", "Answer a question from a library by meaning");
+  Command command = app.subcommand("search", "Answer a question from a library or a collection by meaning");
   command
       .option("ARGUMENTS", options->arguments,
               "[LIB] QUERY: a library, and a question in quotes. Without LIB: the library that the environment "
-              "variable SEXTANT_LIBRARY names, else the sample library")
+              "variable SEXTANT_LIBRARY names, else the sample library. With --db and --collection: QUERY alone")
       .required()
       .count(1, 2)
       .option_text("[LIB] QUERY");
   command.option("--limit,-k", options->search.limit, "How many documents").range(1, 100000).show_default();
   command.flag("--all-passages", options->search.all_passages, "Every passage, not only each document's best");
   command.option("--model,-m", options->model, "The model that the library was built with, if it has moved");
+  command.option("--db", options->database.db, "Search a collection: its database's folder");
+  command.option("--collection,-c", options->database.collection, "Search a collection: its name");
+  command.option(
+      "--filter", options->filter,
+      R"(Of a collection, such as '{"must": {"key": "color", "match": {"value": "red"}}}'; docs/filters.md)");
+  command.option("--target-recall", options->target_recall, "Of a collection: share of the true nearest to find")
+      .range(0.01, 1)
+      .show_default();
+  command.flag("--exact", options->exact, "Of a collection: compare every point");
+  command.flag("--explain", options->explain, "Of a collection: how each part of it was searched");
+  command.flag("--force", options->force, "Of a collection: also with another model than its own");
+  command.option("--memory", options->database.memory, "Of a collection: memory for blocks of its database");
   add_compute_option(command, context);
   add_common_options(command, context, Common::json);
   command.callback([options, &context] {
+    if (!options->database.db.empty() || !options->database.collection.empty()) {
+      search_collection(*options, context);
+      return;
+    }
     const std::string& query = options->arguments.back();
     std::string path;
     if (options->arguments.size() == 2) path = options->arguments.front();

@@ -1,0 +1,145 @@
+// sextant get, delete, scroll and count: the points of a collection themselves.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/json.h"
+#include "cli/commands/all.h"
+#include "cli/database.h"
+
+namespace sextant::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct PointsSettings {
+  DatabaseSettings database;
+  std::vector<std::string> ids;
+  std::optional<std::string> filter, from;
+  size_t limit = 10;
+  bool vectors = false;
+};
+
+std::vector<store::PointId> ids_of(const std::vector<std::string>& texts) {
+  std::vector<store::PointId> ids;
+  for (const std::string& text : texts) ids.push_back(store::PointId::parse(text));
+  return ids;
+}
+
+std::optional<store::Filter> filter_of(const PointsSettings& settings) {
+  if (!settings.filter) return std::nullopt;
+  return store::parse_filter(*settings.filter, "--filter");
+}
+
+void show(const store::StoredPoint& point, const store::StoreConfig& config, const Context& context) {
+  if (context.json) {
+    print(base::json_text(point_json(point, config)) + "\n");
+    return;
+  }
+  print(fmt::format("{}  {}\n{}", bold(point.id.text()), faint(fmt::format("version {}", point.version)),
+                    point_text(point, text_width())));
+}
+
+void get(const PointsSettings& settings, const Context& context) {
+  const auto database = open_database(settings.database, context);
+  const auto points = database->open(settings.database.collection);
+  const auto ids = ids_of(settings.ids);
+  const auto found = points->get(ids, {.all_vectors = settings.vectors});
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (found[i]) {
+      show(*found[i], *points->config(), context);
+    } else {
+      missing.push_back(ids[i].text());
+    }
+  }
+  if (!missing.empty()) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("not in collection '{}': {}", settings.database.collection, fmt::join(missing, ", ")));
+  }
+}
+
+void remove(const PointsSettings& settings, const Context& context) {
+  const auto filter = filter_of(settings);
+  if (settings.ids.empty() == !filter.has_value()) {
+    throw Error(ErrorCode::invalid_argument, "ID or --filter: give one of the two");
+  }
+  const auto database = open_database(settings.database, context);
+  const auto points = database->open(settings.database.collection);
+  const store::Written written = filter ? points->write_where(*filter, store::DeletePoints{})
+                                        : points->write(store::DeletePoints{ids_of(settings.ids)});
+  if (context.json) {
+    print(base::json_text(ordered_json{{"deleted", written.removed}, {"missing", written.missing}}) + "\n");
+  } else {
+    context.note("Deleted {} points{}", written.removed,
+                 written.missing > 0 ? fmt::format("; {} were not there", written.missing) : "");
+  }
+}
+
+void scroll(const PointsSettings& settings, const Context& context) {
+  const auto database = open_database(settings.database, context);
+  const auto points = database->open(settings.database.collection);
+  store::ScrollRequest request;
+  if (settings.from) request.from = store::PointId::parse(*settings.from);
+  request.limit = settings.limit;
+  request.filter = filter_of(settings);
+  request.fields.all_vectors = settings.vectors;
+  const store::ScrollAnswer answer = points->scroll(request);
+  for (const store::StoredPoint& point : answer.points) show(point, *points->config(), context);
+  if (answer.next) context.note("More from {} on (--from)", answer.next->text());
+}
+
+void count(const PointsSettings& settings, const Context& context) {
+  const auto database = open_database(settings.database, context);
+  const auto points = database->open(settings.database.collection);
+  const auto filter = filter_of(settings);
+  const uint64_t found = filter ? points->count(*filter) : points->count();
+  print(context.json ? fmt::format("{{\"count\": {}}}\n", found) : fmt::format("{}\n", found));
+}
+
+constexpr const char* kFilterHelp =
+    R"(Such as '{"must": {"key": "color", "match": {"value": "red"}}}'; docs/filters.md)";
+
+}  // namespace
+
+void add_points(Command app, Context& context) {
+  {
+    auto settings = std::make_shared<PointsSettings>();
+    Command command = app.subcommand("get", "Points of a collection by their ids");
+    add_collection_options(command, settings->database);
+    command.option("ID", settings->ids, "Numbers or UUIDs").required();
+    command.flag("--vectors", settings->vectors, "With their vectors");
+    add_common_options(command, context, Common::json);
+    command.callback([settings, &context] { get(*settings, context); });
+  }
+  {
+    auto settings = std::make_shared<PointsSettings>();
+    Command command = app.subcommand("delete", "Delete points by their ids or by a filter");
+    add_collection_options(command, settings->database);
+    command.option("ID", settings->ids, "Numbers or UUIDs");
+    command.option("--filter", settings->filter, kFilterHelp);
+    add_common_options(command, context, Common::json);
+    command.callback([settings, &context] { remove(*settings, context); });
+  }
+  {
+    auto settings = std::make_shared<PointsSettings>();
+    Command command = app.subcommand("scroll", "Points in the order of their ids, a page at a time");
+    add_collection_options(command, settings->database);
+    command.option("--filter", settings->filter, kFilterHelp);
+    command.option("--from", settings->from, "The first id of the page");
+    command.option("--limit,-k", settings->limit, "How many").range(1, 1e9).show_default();
+    command.flag("--vectors", settings->vectors, "With their vectors");
+    add_common_options(command, context, Common::json);
+    command.callback([settings, &context] { scroll(*settings, context); });
+  }
+  {
+    auto settings = std::make_shared<PointsSettings>();
+    Command command = app.subcommand("count", "How many points there are");
+    add_collection_options(command, settings->database);
+    command.option("--filter", settings->filter, kFilterHelp);
+    add_common_options(command, context, Common::json);
+    command.callback([settings, &context] { count(*settings, context); });
+  }
+}
+
+}  // namespace sextant::cli

@@ -1,0 +1,95 @@
+// engine/collection.h: a collection of points and the model whose vectors it holds: texts, rows and documents go in,
+// texts are searched.
+//
+// The store keeps points; which model made their vectors, with which prompts, stands in the collection's metadata, and
+// another model is refused unless forced. Adding the same things again changes nothing: rows and passages have ids of
+// their own, and what is there as it is is left alone.
+// Threads: all const members from many; adding from one at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/progress.h"
+#include "engine/passages.h"
+#include "io/documents.h"
+#include "io/rows.h"
+#include "sextant/embed.h"
+#include "store/database.h"
+
+namespace sextant::engine {
+
+// What a collection remembers of its model.
+struct CollectionModel {
+  std::string name, hash;
+  std::string document_prompt, query_prompt;
+};
+
+struct CreateOptions {
+  const Embedder* model = nullptr;  // gives dim; its vectors are of unit length
+  size_t dim = 0;                   // where there is no model
+  Metric metric = Metric::cosine;
+  ElementType type = ElementType::float32;
+  store::Durability durability = store::Durability::sync;
+  uint64_t ttl_seconds = 0;
+};
+
+struct AddOptions {
+  size_t threads = 0;
+  size_t batch_points = 1000;  // that are acknowledged together
+  bool force = false;          // also with another model than the collection's
+  PassageOptions passages = {};
+  uint64_t file_bytes_max = uint64_t{64} << 20;
+  // Told, from the adding thread, how many points are safe so far.
+  std::function<void(uint64_t points)> acknowledged = {};
+  base::Progress* progress = nullptr;
+};
+
+// What became of what was added; nothing is silent.
+struct AddReport {
+  uint64_t points = 0;          // written
+  uint64_t unchanged = 0;       // that were there as they are
+  uint64_t removed = 0;         // passages that their document does not have any more
+  uint64_t documents = 0;       // read
+  uint64_t documents_same = 0;  // of them, those that were there as they are
+  uint64_t tokens = 0;
+  uint64_t truncated = 0;  // texts that the model cut off
+  uint64_t empty = 0;      // texts of which the model knows nothing: kept without a vector, no search finds them
+  uint64_t replaced = 0;   // invalid UTF-8 sequences that became U+FFFD
+  std::vector<io::SkippedFile> skipped;
+};
+
+class Collection {
+ public:
+  // Throws already_exists, invalid_argument.
+  static Collection create(store::Database& database, std::string_view name, const CreateOptions& options);
+  explicit Collection(std::shared_ptr<store::PointStore> points);
+
+  store::PointStore& points() const { return *points_; }
+  const std::optional<CollectionModel>& model() const { return model_; }
+  // Throws invalid_argument where MODEL is not the one whose vectors are here.
+  void check_model(const Embedder& model) const;
+
+  // Rows with a vector, or with a text that MODEL embeds; nullptr where rows bring their vectors.
+  // An id that is neither a number nor a UUID becomes the UUID of its hash and stays in the payload as "id"; a row
+  // without one is called by its file's name and number. Its text is the payload's "text".
+  AddReport add_rows(io::RowSource& rows, const Embedder* model, const AddOptions& options) const;
+  // Files and folders, a point a passage. Its payload: path, title, heading, text, begin and end (bytes of the
+  // document's text), passage and passages (which of how many), document_hash. A document is replaced as a whole.
+  AddReport add_documents(const std::vector<std::string>& paths, const Embedder& model,
+                          const AddOptions& options) const;
+
+  // The vector [dim] that TEXT is searched with; empty where the model knows nothing of it.
+  std::vector<float> query_vector(std::string_view text, const Embedder& model) const;
+
+ private:
+  std::shared_ptr<store::PointStore> points_;
+  std::optional<CollectionModel> model_;
+};
+
+}  // namespace sextant::engine
