@@ -131,15 +131,15 @@ DuckSession::DuckSession(const DuckSessionOptions& options) : api_(duckdb_librar
   const std::string threads = std::to_string(std::max<size_t>(options.thread_count, 1));
   const std::string memory = fmt::format("{}MiB", std::max<uint64_t>(options.memory_bytes_max >> 20, 64));
   // An option that some version does not have is not needed there.
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"threads", threads.c_str()},
-           {"memory_limit", memory.c_str()},
-           {"temp_directory", ""},
-           {"autoinstall_known_extensions", "false"},
-           {"autoload_known_extensions", "false"},
-           {"allow_community_extensions", "false"},
-           {"allow_persistent_secrets", "false"},
-           {"enable_external_file_cache", "false"}}) {
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"threads", threads.c_str()},
+                                                                  {"memory_limit", memory.c_str()},
+                                                                  {"temp_directory", ""},
+                                                                  {"autoinstall_known_extensions", "false"},
+                                                                  {"autoload_known_extensions", "false"},
+                                                                  {"allow_community_extensions", "false"},
+                                                                  {"allow_persistent_secrets", "false"},
+                                                                  {"enable_external_file_cache", "false"}}) {
     api_.set_config(config, name, value);
   }
   char* message = nullptr;

@@ -1,4 +1,5 @@
-// io/duckdb.h: DuckDB (duckdb.org), which reads and writes Parquet: its library, where it is found, and a session of it.
+// io/duckdb.h: DuckDB (duckdb.org), which reads and writes Parquet: its library, where it is found, and a session of
+// it.
 //
 // The library is no part of Sextant and is loaded when it is first needed. It is looked for as
 //   $SEXTANT_DUCKDB                                       a file; where this is set, nothing else is tried
@@ -19,8 +20,8 @@
 
 namespace sextant::io {
 
-// Throws unsupported, which says how to get it, where there is none or it is older than 1.0. PURPOSE begins the message:
-// "reading Parquet".
+// Throws unsupported, which says how to get it, where there is none or it is older than 1.0. PURPOSE begins the
+// message: "reading Parquet".
 const duck::Api& duckdb_library(std::string_view purpose = "reading Parquet");
 bool has_duckdb();
 // "v1.5.6"; empty where there is none.

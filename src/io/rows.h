@@ -78,15 +78,18 @@ class RowSource {
   uint64_t number() const { return number_; }
 
   // The names that count: those of the options or the defaults, "" for none. read() settles on one for the vector.
-  std::string_view id_name() const { return options_.id_column ? *options_.id_column : "id"; }
-  std::string_view text_name() const { return options_.text_column ? *options_.text_column : "text"; }
-  std::string_view payload_name() const { return options_.payload_column ? *options_.payload_column : "payload"; }
+  std::string_view id_name() const { return name_or(options_.id_column, "id"); }
+  std::string_view text_name() const { return name_or(options_.text_column, "text"); }
+  std::string_view payload_name() const { return name_or(options_.payload_column, "payload"); }
   // Whether a payload is made of this field.
   bool is_wanted(std::string_view field) const;
 
   std::string vector_name_;
 
  private:
+  static std::string_view name_or(const std::optional<std::string>& chosen, std::string_view otherwise) {
+    return chosen ? std::string_view(*chosen) : otherwise;
+  }
   void check_vector(const Row& row);
 
   std::string name_;
