@@ -197,7 +197,7 @@ DuckResult DuckSession::stream(const std::string& sql) {
   return result;
 }
 
-void DuckSession::fail(const char* message, ErrorCode code) const {
+void DuckSession::fail(const char* message) const {
   // Behind an empty line the library shows the query, which is not the user's.
   std::string text = message == nullptr ? "DuckDB gave up without saying why" : message;
   text.resize(std::min(text.size(), text.find("\n\n")));
@@ -210,7 +210,11 @@ void DuckSession::fail(const char* message, ErrorCode code) const {
       at += options_.shown_name.size();
     }
   }
-  if (text.starts_with("Out of Memory") || text.find("No space left") != std::string::npos) code = ErrorCode::exhausted;
+  ErrorCode code = ErrorCode::corrupted;
+  if (options_.writes) code = text.starts_with("IO Error") ? ErrorCode::unavailable : ErrorCode::invalid_argument;
+  for (const char* sign : {"Out of Memory", "No space left", "Disk quota", "File too large"}) {
+    if (text.find(sign) != std::string::npos) code = ErrorCode::exhausted;
+  }
   throw Error(code, options_.shown_name.empty() ? base::repair_utf8(text)
                                                 : fmt::format("{}: {}", options_.shown_name, base::repair_utf8(text)));
 }

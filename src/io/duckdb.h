@@ -32,6 +32,7 @@ struct DuckSessionOptions {
   // The one path that queries may read or write; "/proc/self/fd/N" for a file that is open, whatever its name.
   std::string allowed_path = {};
   std::string shown_name = {};  // what messages call that path
+  bool writes = false;          // the file is made, so that what goes wrong is not its fault
   uint64_t memory_bytes_max = uint64_t{1} << 30;
   size_t thread_count = 1;
 };
@@ -53,9 +54,9 @@ class DuckSession {
   const duck::Api& api() const { return api_; }
   duck::Connection connection() const { return connection_; }
 
-  // Throws the library's MESSAGE on one line, with the file's own name: exhausted where memory or disk ran out, CODE
-  // otherwise.
-  [[noreturn]] void fail(const char* message, ErrorCode code = ErrorCode::corrupted) const;
+  // Throws the library's MESSAGE on one line, with the file's own name: exhausted where memory or disk ran out,
+  // otherwise corrupted for a file that is read, unavailable or invalid_argument for one that is written.
+  [[noreturn]] void fail(const char* message) const;
 
  private:
   bool set(const std::string& setting);

@@ -97,7 +97,8 @@ void add_embed(Command app, Context& context) {
   command.option("--field", options->source.field, "The field of JSON lines; text where not given");
   command.option("--column", options->source.column,
                  "The column of CSV, by name or number from 0; text, or the only one, where not given");
-  command.option("--output,-o", options->output, "F.npy, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
+  command.option("--output,-o", options->output,
+                 "F.npy, F.parquet, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
   Option name = command.option("--prompt-name", options->prompt_name, "A prompt of the model's config");
   Option prompt = command.option("--prompt", options->prompt, "Text written before each text, as it is; \"\" for none")
                       .excludes(name);
