@@ -111,7 +111,7 @@ void RowSource::note_left_out(std::string_view field) {
 
 bool RowSource::is_wanted(std::string_view field) const {
   const auto& fields = options_.payload_fields;
-  return fields.empty() || std::find(fields.begin(), fields.end(), field) != fields.end();
+  return options_.has_payload && (fields.empty() || std::find(fields.begin(), fields.end(), field) != fields.end());
 }
 
 bool RowSource::next(Row& row) {

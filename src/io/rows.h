@@ -42,6 +42,7 @@ struct RowOptions {
   std::optional<std::string> vector_column = {};   // "vector", else "embedding"
   std::optional<std::string> payload_column = {};  // "payload" where it holds an object: then that is the payload
   std::vector<std::string> payload_fields = {};    // the only ones that a payload is made of; empty: all
+  bool has_payload = true;                         // false: none is made
   size_t row_bytes_max = size_t{1} << 26;          // of a line, an object, a record, a payload
   uint64_t memory_bytes_max = uint64_t{1} << 30;   // DuckDB's
   size_t thread_count = 1;                         // DuckDB's

@@ -207,6 +207,7 @@ TableReader::TableReader(const std::string& path, const RowOptions& row_options)
     s.require(path, s.payload, !row_options.payload_column, "a structure, a map or JSON");
     s.payload.reset();  // an ordinary column that has this name
   }
+  if (!row_options.has_payload) s.payload.reset();
   if (s.vector) vector_name_ = s.names[*s.vector];
   for (size_t i = 0; i < s.names.size(); ++i) {
     if (i == s.id || i == s.text || i == s.vector || i == s.payload) continue;
