@@ -32,6 +32,8 @@ class FileReplacement {
   // Over bytes that were appended before.
   void overwrite(uint64_t offset, std::string_view bytes);
   uint64_t size_bytes() const { return size_bytes_; }
+  // For a library that writes for itself: what it writes is committed with the rest.
+  int descriptor() const { return descriptor_; }
   void commit();
 
  private:

@@ -10,6 +10,7 @@
 #include "io/bytes.h"
 #include "io/jsonl.h"
 #include "io/npy.h"
+#include "io/table_writer.h"
 #include "sextant/error.h"
 #include "text/chunk.h"
 
@@ -123,6 +124,35 @@ class TextSink : public RowSink {
   uint64_t row_count_ = 0;
 };
 
+class ParquetSink : public RowSink {
+ public:
+  ParquetSink(const std::string& path, bool with_items, Precision precision, size_t dim) : with_items_(with_items) {
+    if (precision != Precision::float32) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("precision {} is not for {}, whose vectors are float32; expected an output that ends in "
+                              ".npy, .jsonl, .csv or .tsv",
+                              name(precision), path));
+    }
+    rows_ = io::open_sink(path, dim, {.has_text = false, .has_payload = with_items, .numeric_ids = true});
+  }
+  void write(std::span<const uint64_t> items, std::span<const uint8_t> rows) override {
+    for (size_t i = 0; i < items.size(); ++i) {
+      row_.id = std::to_string(rows_->row_count());
+      row_.payload_json = with_items_ ? fmt::format("{{\"item\": {}}}", items[i]) : "{}";
+      row_.vector.resize(rows_->dim());
+      const size_t row_bytes = row_.vector.size() * sizeof(float);
+      std::copy_n(rows.data() + i * row_bytes, row_bytes, reinterpret_cast<uint8_t*>(row_.vector.data()));
+      rows_->write(row_);
+    }
+  }
+  void finish() override { rows_->finish(); }
+
+ private:
+  std::unique_ptr<io::RowSink> rows_;
+  io::Row row_;
+  bool with_items_;
+};
+
 std::string items_path(const std::string& output) { return output.substr(0, output.size() - 4) + ".items.npy"; }
 
 std::unique_ptr<RowSink> open_sink(const EmbedStreamOptions& options, size_t dim) {
@@ -134,11 +164,12 @@ std::unique_ptr<RowSink> open_sink(const EmbedStreamOptions& options, size_t dim
   if (path.empty() || path == "-" || path.ends_with(".jsonl")) return text(TextSink::Form::json);
   if (path.ends_with(".csv")) return text(TextSink::Form::csv);
   if (path.ends_with(".tsv")) return text(TextSink::Form::tsv);
+  if (path.ends_with(".parquet")) return std::make_unique<ParquetSink>(path, with_items, options.precision, dim);
   if (path.ends_with(".npy")) {
     return std::make_unique<NpySink>(path, with_items ? items_path(path) : "", options.precision, dim);
   }
   throw Error(ErrorCode::invalid_argument,
-              fmt::format("output '{}' has an unknown ending, expected .npy, .jsonl, .csv or .tsv", path));
+              fmt::format("output '{}' has an unknown ending, expected .npy, .parquet, .jsonl, .csv or .tsv", path));
 }
 
 Ranges read_calibration(const std::string& path, size_t dim) {

@@ -1,10 +1,11 @@
 // engine/embed_stream.h: many texts into a file of vectors: what `sextant embed` does.
 //
 // In: a TextSource.   Out: .npy [rows, dim], .jsonl {"index", "embedding"}, .csv or .tsv (index, v0, v1, ...), or JSON
-// lines on standard output. Rows are in the order of the items, whatever the number of threads. With OnOverflow::chunk
-// an item may give several rows: JSON and CSV get an "item" column, OUT.npy a second array OUT.items.npy [rows] beside
-// it. Files appear complete or not at all.
-// Memory: one batch. int8 and uint8 without calibration keep the float vectors in a temporary file between two passes.
+// lines on standard output; .parquet (id, vector) of float32 where DuckDB's library is there (io/duckdb.h). Rows are in
+// the order of the items, whatever the number of threads. With OnOverflow::chunk an item may give several rows: JSON
+// and CSV get an "item" column, Parquet a payload {"item"}, OUT.npy a second array OUT.items.npy [rows] beside it.
+// Files appear complete or not at all. Memory: one batch. int8 and uint8 without calibration keep the float vectors in
+// a temporary file between two passes.
 #pragma once
 
 #include <cstddef>

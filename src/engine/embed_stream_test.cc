@@ -11,6 +11,9 @@
 #include "io/csv.h"
 #include "io/jsonl.h"
 #include "io/npy.h"
+#include "io/rows.h"
+#include "io/testing_duckdb.h"
+#include "io/testing_pdf.h"
 #include "sextant/error.h"
 
 namespace sextant::engine {
@@ -80,6 +83,44 @@ TEST_F(EmbedStream, ReadsEverySourceThatItNames) {
   put("docs/a.txt", "plain");
   EXPECT_EQ(items({.input = at("docs")}), (Strings{"a.txt=plain", "b.md=T\n\nbody"}));
   EXPECT_EQ(items({.input = at("docs/b.md")}), (Strings{"b.md=T\n\nbody"}));
+}
+
+TEST_F(EmbedStream, ReadsFieldsOfJsonColumnsOfParquetAndPagesOfPdf) {
+  EXPECT_EQ(items({.input = put("a.json", R"([{"text": "x", "t": "y"}, {"text": "z"}])")}),
+            (Strings{"row 0=x", "row 1=z"}));
+  EXPECT_EQ(error_of([&] { items({.input = at("a.json"), .field = "t"}); }),
+            "corrupted: " + at("a.json") + ": row 1: has no field 't'");
+  put("null.json", R"([{"text": null}])");
+  EXPECT_EQ(error_of([&] { items({.input = at("null.json")}); }),
+            "corrupted: " + at("null.json") + ": row 0: has no text in 'text'");
+  put("docs/c.pdf", io::TestingPdf{.contents = {io::TestingPdf::lines({"a page"})}}.bytes());
+  EXPECT_EQ(items({.input = at("docs")}), (Strings{"c.pdf=a page"}));
+  EXPECT_EQ(items({.input = at("docs/c.pdf")}), (Strings{"c.pdf=a page"}));
+  SEXTANT_NEEDS_DUCKDB();
+  io::write_by_duckdb(at("a.parquet"), "SELECT 1 AS id, 'x' AS text, 'y' AS body");
+  EXPECT_EQ(items({.input = at("a.parquet")}), (Strings{"row 0=x"}));
+  EXPECT_EQ(items({.input = at("a.parquet"), .column = "body"}), (Strings{"row 0=y"}));
+  EXPECT_NE(error_of([&] { items({.input = at("a.parquet"), .column = "id"}); }).find("is int32, expected text"),
+            std::string::npos);
+}
+
+TEST_F(EmbedStream, WritesParquetOfFloat32) {
+  SEXTANT_NEEDS_DUCKDB();
+  const Strings texts = {"the tap drips", "bread", "zzz"};
+  const std::vector<float> expected = vectors_of(texts);
+  run(texts, to("o.parquet"));
+  auto rows = io::open_rows(at("o.parquet"));
+  io::Row row;
+  for (size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(rows->next(row));
+    EXPECT_EQ(row.id, std::to_string(i));
+    EXPECT_EQ(row.payload_json, "{}");
+    EXPECT_TRUE(std::equal(row.vector.begin(), row.vector.end(), expected.begin() + static_cast<ptrdiff_t>(i * 8)));
+  }
+  EXPECT_FALSE(rows->next(row));
+  EXPECT_EQ(error_of([&] { run(texts, to("u.parquet", Precision::uint8)); }),
+            "invalid_argument: precision uint8 is not for " + at("u.parquet") +
+                ", whose vectors are float32; expected an output that ends in .npy, .jsonl, .csv or .tsv");
 }
 
 TEST_F(EmbedStream, RefusesSourcesThatContradictThemselves) {

@@ -299,8 +299,8 @@ LibraryReport Library::build(const std::vector<std::string>& paths, const Embedd
                             ? ""
                             : fmt::format("; {} were skipped, the first, {}: {}", reader.skipped().size(),
                                           reader.skipped()[0].path, reader.skipped()[0].reason);
-    throw Error(ErrorCode::not_found,
-                fmt::format("{}: no documents (.txt .md .html) there{}", paths.empty() ? "no path" : paths[0], first));
+    throw Error(ErrorCode::not_found, fmt::format("{}: no documents (.txt .md .html .pdf) there{}",
+                                                  paths.empty() ? "no path" : paths[0], first));
   }
   builder.add(batch);
   if (options.progress) options.progress(reader.file_count(), reader.file_count());

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "io/csv.h"
 #include "io/jsonl.h"
 #include "io/lines.h"
+#include "io/rows.h"
 #include "sextant/error.h"
 
 namespace sextant::engine {
@@ -73,6 +75,33 @@ class CsvColumn : public TextSource {
   size_t column_ = 0;
 };
 
+// A column of Parquet, a field of a .json file.
+class RowTexts : public TextSource {
+ public:
+  RowTexts(const std::string& path, const std::string& column)
+      : rows_(io::open_rows(path, {.id_column = "",
+                                   .text_column = column.empty() ? std::nullopt : std::optional(column),
+                                   .vector_column = "",
+                                   .payload_column = "",
+                                   .has_payload = false})),
+        column_(column.empty() ? "text" : column) {}
+  bool next(SourceItem& item) override {
+    io::Row row;
+    if (!rows_->next(row)) return false;
+    if (!row.text) {
+      throw Error(ErrorCode::corrupted,
+                  fmt::format("{}: row {}: has no text in '{}'", rows_->name(), row.number, column_));
+    }
+    item = {std::move(*row.text), fmt::format("row {}", row.number)};
+    return true;
+  }
+  uint64_t expected_count() const override { return rows_->row_count().value_or(0); }
+
+ private:
+  std::unique_ptr<io::RowSource> rows_;
+  std::string column_;
+};
+
 class Documents : public TextSource {
  public:
   explicit Documents(const std::string& path) : reader_({path}) {}
@@ -117,13 +146,17 @@ std::unique_ptr<TextSource> open_text_source(const SourceOptions& options) {
   std::string_view path = options.input;
   if (path != "-" && std::filesystem::is_directory(options.input)) return std::make_unique<Documents>(options.input);
   if (path.ends_with(".zst")) path.remove_suffix(4);
+  if (path.ends_with(".gz")) path.remove_suffix(3);
+  if (ends_with_any(path, {".parquet", ".json"})) {
+    return std::make_unique<RowTexts>(options.input, options.field.empty() ? options.column : options.field);
+  }
   if (!options.field.empty() || ends_with_any(path, {".jsonl", ".ndjson"})) {
     return std::make_unique<JsonField>(options.input, options.field);
   }
   if (!options.column.empty() || ends_with_any(path, {".csv", ".tsv", ".tab"})) {
     return std::make_unique<CsvColumn>(options.input, options.column);
   }
-  if (ends_with_any(options.input, {".md", ".markdown", ".html", ".htm"})) {
+  if (ends_with_any(options.input, {".md", ".markdown", ".html", ".htm", ".pdf"})) {
     return std::make_unique<Documents>(options.input);
   }
   return std::make_unique<Lines>(options.input);

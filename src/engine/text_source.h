@@ -31,8 +31,8 @@ class TextSource {
 struct SourceOptions {
   std::vector<std::string> texts = {};  // given themselves; then `input` must be empty
   std::string input = {};               // a file, "-" for standard input, or a folder
-  std::string field = {};               // of JSON lines; "text" where it is empty
-  std::string column = {};  // of CSV and TSV, by name or number; "text", else the only one, where it is empty
+  std::string field = {};               // of JSON; "text" where it is empty
+  std::string column = {};  // of CSV, by name or number, and Parquet; "text", else CSV's only one, where it is empty
 };
 
 // Every item of SOURCE to ADD, with a bar over them.
@@ -48,9 +48,10 @@ void for_each_item(TextSource& source, base::Progress* progress, Add add) {
   if (progress) progress->end();
 }
 
-// A folder gives its documents (.txt .md .html), a .md or .html file one document, .jsonl and .ndjson a field of each
-// object, .csv and .tsv a column, anything else its lines; each may be zstd-compressed as .zst. FIELD or COLUMN decide
-// where the ending does not. Throws invalid_argument when the options contradict one another, and what the readers do.
+// A folder gives its documents (.txt .md .html .pdf), a .md, .html or .pdf file one document, .jsonl, .ndjson and .json
+// a field of each object, .csv, .tsv and .parquet a column, anything else its lines; text may be compressed as .zst or
+// .gz. FIELD or COLUMN decide where the ending does not. Throws invalid_argument when the options contradict one
+// another, and what the readers do.
 std::unique_ptr<TextSource> open_text_source(const SourceOptions& options);
 
 }  // namespace sextant::engine

@@ -1,6 +1,7 @@
 #include "io/bytes.h"
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include <filesystem>
@@ -44,6 +45,45 @@ class Bytes : public testing::Test {
   std::string file(const char* name) const { return (folder.path() / name).string(); }
   base::TemporaryFolder folder;
 };
+
+TEST_F(Bytes, ReadsGzipStreamsOfSeveralMembers) {
+  auto gzip = [](const std::string& bytes) {
+    z_stream stream{};
+    EXPECT_EQ(::deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    std::string out(::deflateBound(&stream, bytes.size()) + 64, '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    stream.avail_in = static_cast<uInt>(bytes.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(::deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    ::deflateEnd(&stream);
+    return out;
+  };
+  std::string text;
+  for (unsigned i = 0; i < 900000; ++i) text += static_cast<char>('a' + i * i % 23);
+  const std::string packed = gzip(text);
+  put(file("one.gz"), packed);
+  put(file("two"), packed + gzip("") + gzip("tail") + std::string(300, '\0'));
+  EXPECT_EQ(read_all(file("one.gz")), text);
+  EXPECT_EQ(read_all(file("two")), text + "tail");
+  put(file("cut.gz"), packed.substr(0, packed.size() / 2));
+  EXPECT_EQ(code_of(file("cut.gz")), ErrorCode::corrupted);
+  put(file("cut in its checksum.gz"), packed.substr(0, packed.size() - 3));
+  EXPECT_EQ(code_of(file("cut in its checksum.gz")), ErrorCode::corrupted);
+  std::string damaged = packed;
+  damaged[damaged.size() / 2] ^= 0x55;
+  put(file("damaged.gz"), damaged);
+  EXPECT_EQ(code_of(file("damaged.gz")), ErrorCode::corrupted);
+  damaged = packed;
+  damaged[damaged.size() - 6] ^= 0x55;
+  put(file("another checksum.gz"), damaged);
+  EXPECT_EQ(code_of(file("another checksum.gz")), ErrorCode::corrupted);
+  put(file("no.gz"), "plain");
+  EXPECT_EQ(code_of(file("no.gz")), ErrorCode::corrupted);
+  put(file("followed.gz"), packed + "plain");
+  EXPECT_EQ(code_of(file("followed.gz")), ErrorCode::corrupted);
+}
 
 TEST_F(Bytes, ReadsPlainFilesAndZstdStreamsOfSeveralFramesAlike) {
   std::string text;

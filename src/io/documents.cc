@@ -10,6 +10,7 @@
 #include "io/bytes.h"
 #include "io/html.h"
 #include "io/markdown.h"
+#include "io/pdf.h"
 #include "sextant/error.h"
 
 namespace sextant::io {
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 constexpr size_t kProbeBytes = size_t{1} << 16;
 constexpr size_t kTitleBytesMax = 120;
 
-enum class DocumentFormat { text, markdown, html, other };
+enum class DocumentFormat { text, markdown, html, pdf, other };
 
 DocumentFormat format_of(std::string_view name) {
   size_t dot = name.rfind('.');
@@ -30,6 +31,7 @@ DocumentFormat format_of(std::string_view name) {
   if (ending == "txt" || ending == "text") return DocumentFormat::text;
   if (ending == "md" || ending == "markdown") return DocumentFormat::markdown;
   if (ending == "html" || ending == "htm") return DocumentFormat::html;
+  if (ending == "pdf") return DocumentFormat::pdf;
   return DocumentFormat::other;
 }
 
@@ -104,10 +106,15 @@ std::string title_from_name(std::string_view name) {
 Document make_document(std::string name, std::string_view bytes) {
   Document document;
   document.source_bytes = bytes.size();
+  const DocumentFormat format = format_of(name);
   if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
-  std::string text = repair(bytes, document.replaced_count);
+  std::string text;
+  if (format != DocumentFormat::pdf) text = repair(bytes, document.replaced_count);
   ExtractedText extracted;
-  switch (format_of(name)) {
+  switch (format) {
+    case DocumentFormat::pdf:
+      extracted = extract_pdf(bytes);
+      break;
     case DocumentFormat::html:
       extracted = extract_html(text);
       break;
@@ -125,7 +132,13 @@ Document make_document(std::string name, std::string_view bytes) {
   document.title = extracted.title.empty() ? title_from_name(document.path) : std::move(extracted.title);
   document.text = std::move(extracted.text);
   document.headings = std::move(extracted.headings);
+  document.page_begins = std::move(extracted.page_begins);
   return document;
+}
+
+size_t page_number(const Document& document, size_t at) {
+  const auto& begins = document.page_begins;
+  return static_cast<size_t>(std::upper_bound(begins.begin(), begins.end(), at) - begins.begin());
 }
 
 DocumentReader::DocumentReader(const std::vector<std::string>& paths, const DocumentOptions& options)
@@ -177,7 +190,7 @@ void DocumentReader::list_folder(const fs::path& folder, const std::string& pref
     } else if (!fs::is_regular_file(entry.status(error))) {
       skipped_.push_back({shown, "is not a regular file"});
     } else if (format_of(name) == DocumentFormat::other) {
-      skipped_.push_back({shown, "has none of the endings .txt .text .md .markdown .html .htm"});
+      skipped_.push_back({shown, "has none of the endings .txt .text .md .markdown .html .htm .pdf"});
     } else {
       files_.push_back({entry.path(), shown});
     }
@@ -199,7 +212,9 @@ bool DocumentReader::read(const File& file, Document& document) {
   };
   try {
     std::string bytes = base::read_file(file.path, options_.file_bytes_max);
-    if (std::string reason = why_binary(bytes); !reason.empty()) return skip(reason);
+    if (format_of(file.shown) != DocumentFormat::pdf) {
+      if (std::string reason = why_binary(bytes); !reason.empty()) return skip(reason);
+    }
     document = make_document(file.shown, bytes);
   } catch (const Error& error) {
     return skip(error.what());

@@ -1,7 +1,7 @@
 // io/documents.h: files and folders into documents: path, title, plain text, headings.
 //
-// Reads .txt, .text, .md, .markdown, .html and .htm; a file that is named itself and has another ending is read as
-// plain text. Folders are walked in the order of their names' bytes, so the documents' order is the same everywhere.
+// Reads .txt, .text, .md, .markdown, .html, .htm and .pdf; a file that is named itself and has another ending is read
+// as plain text. Folders are walked in the order of their names' bytes, so the documents' order is the same everywhere.
 // Nothing is silent: each file that gives no document is in skipped() with its reason. Invalid UTF-8 becomes U+FFFD
 // and is counted. Memory: one document at a time and the list of paths.
 #pragma once
@@ -21,9 +21,13 @@ struct Document {
   std::string title;  // never empty: from the document, else from the file's name
   std::string text;   // plain text, valid UTF-8
   std::vector<Heading> headings;
+  std::vector<size_t> page_begins;  // of a PDF: the byte of the text at which each page begins
   uint64_t source_bytes = 0;
   uint64_t replaced_count = 0;  // invalid sequences that became U+FFFD
 };
+
+// The page, from 1, that byte AT of the text is on; 0 where there are no pages.
+size_t page_number(const Document& document, size_t at);
 
 struct SkippedFile {
   std::string path;
@@ -62,7 +66,8 @@ class DocumentReader {
   std::vector<SkippedFile> skipped_;
 };
 
-// One document from bytes in memory; NAME's ending says the format. Throws exhausted as extract_html does.
+// One document from bytes in memory; NAME's ending says the format. Throws exhausted as extract_html does, and what
+// extract_pdf throws.
 Document make_document(std::string name, std::string_view bytes);
 
 }  // namespace sextant::io

@@ -145,7 +145,8 @@ TEST_F(Folder, IsReadInOrderAndWhatIsSkippedIsNamed) {
   put("a/.git/config.txt", "no");
   put("c.bin.txt", std::string("x\0y", 3));
   put("d.txt", " \n ");
-  put("e.pdf", "%PDF");
+  put("e.doc", "word");
+  put("i.pdf", "%PDF");
   put("f.txt", "\xFF\xFEh\0i\0");
   put("g.txt", std::string(200, 'x'));
   put("h.txt", "last");
@@ -157,7 +158,7 @@ TEST_F(Folder, IsReadInOrderAndWhatIsSkippedIsNamed) {
   EXPECT_EQ(paths, (Strings{"a/z.md", "b.txt", "h.txt"}));
   Strings skipped;
   for (const SkippedFile& file : reader.skipped()) skipped.push_back(file.path + ": " + file.reason.substr(0, 14));
-  EXPECT_THAT(skipped, testing::SizeIs(7));
+  EXPECT_THAT(skipped, testing::SizeIs(8));
   auto reason = [&](const std::string& path) {
     for (const SkippedFile& file : reader.skipped()) {
       if (file.path == path) return file.reason;
@@ -169,7 +170,8 @@ TEST_F(Folder, IsReadInOrderAndWhatIsSkippedIsNamed) {
   EXPECT_EQ(reason("c.bin.txt"), "is binary (has NUL bytes)");
   EXPECT_EQ(reason("d.txt"), "has no text");
   EXPECT_EQ(reason("f.txt"), "is UTF-16, expected UTF-8");
-  EXPECT_NE(reason("e.pdf").find("endings"), std::string::npos);
+  EXPECT_NE(reason("e.doc").find("endings"), std::string::npos);
+  EXPECT_EQ(reason("i.pdf"), "is not a PDF: has no %PDF- at its beginning");
   EXPECT_NE(reason("g.txt").find("the limit is 100"), std::string::npos);
 }
 

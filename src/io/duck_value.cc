@@ -17,11 +17,11 @@ namespace {
 using duck::TypeId;
 
 constexpr size_t kTypeDepthMax = 64;
-constexpr int64_t kMicrosecond = 1'000'000;       // of a second
-constexpr int64_t kNanosecond = 1'000'000'000;    // of a second
+constexpr int64_t kMicrosecond = 1'000'000;         // of a second
+constexpr int64_t kNanosecond = 1'000'000'000;      // of a second
 constexpr int64_t kZoneSecondsMax = 16 * 3600 - 1;  // what a time's zone is counted down from
 
-__extension__ typedef __int128 Wide;
+using Wide = duck::Wide;
 __extension__ typedef unsigned __int128 UnsignedWide;
 
 Wide wide(duck::Int128 value) { return static_cast<Wide>(static_cast<UnsignedWide>(value.upper) << 64 | value.lower); }
@@ -170,7 +170,7 @@ void append_bits(std::string& out, std::string_view bytes) {
   }
 }
 
-bool is_number(TypeId id) { return id >= TypeId::int8 && id <= TypeId::float64; }
+bool is_number(TypeId id) { return (id >= TypeId::int8 && id <= TypeId::float64) || id == TypeId::decimal; }
 
 DuckType describe(const duck::Api& api, duck::LogicalType type, size_t depth) {
   DuckType out;
@@ -253,12 +253,11 @@ DuckType describe(const duck::Api& api, duck::LogicalType type, size_t depth) {
 
 std::string DuckType::name() const {
   constexpr std::array<std::string_view, 40> kNames = {
-      "unknown",      "boolean",      "int8",        "int16",   "int32",     "int64",        "uint8",
-      "uint16",       "uint32",       "uint64",      "float32", "float64",   "timestamp",    "date",
-      "time",         "interval",     "int128",      "text",    "blob",      "decimal",      "timestamp",
-      "timestamp",    "timestamp",    "enumeration", "list",    "structure", "map",          "uuid",
-      "union",        "bits",         "time",        "timestamp", "uint128", "array",        "unknown",
-      "unknown",      "null",         "unknown",     "unknown", "time"};
+      "unknown", "boolean",   "int8",    "int16",   "int32",     "int64",     "uint8",     "uint16",
+      "uint32",  "uint64",    "float32", "float64", "timestamp", "date",      "time",      "interval",
+      "int128",  "text",      "blob",    "decimal", "timestamp", "timestamp", "timestamp", "enumeration",
+      "list",    "structure", "map",     "uuid",    "union",     "bits",      "time",      "timestamp",
+      "uint128", "array",     "unknown", "unknown", "null",      "unknown",   "unknown",   "time"};
   const auto number = static_cast<size_t>(id);
   if (is_json) return "JSON";
   if ((id == duck::TypeId::list || id == duck::TypeId::array) && !children.empty()) {
@@ -308,6 +307,19 @@ std::string_view DuckVector::bytes(uint64_t row) const {
   return {text.length <= sizeof text.start + sizeof text.rest ? text.start : text.pointer, text.length};
 }
 
+Wide DuckVector::decimal(uint64_t row) const {
+  switch (type_->stored) {
+    case TypeId::int16:
+      return at<int16_t>(row);
+    case TypeId::int32:
+      return at<int32_t>(row);
+    case TypeId::int64:
+      return at<int64_t>(row);
+    default:
+      return wide(at<duck::Int128>(row));
+  }
+}
+
 std::string_view DuckVector::enumeration(uint64_t row) const {
   const size_t index = type_->stored == TypeId::uint8    ? at<uint8_t>(row)
                        : type_->stored == TypeId::uint16 ? at<uint16_t>(row)
@@ -335,9 +347,7 @@ void DuckVector::append_value(std::string& out, uint64_t row) const {
     append();
     out += '"';
   };
-  auto timestamp = [&](int64_t per_second) {
-    quoted([&] { append_timestamp(out, at<int64_t>(row), per_second); });
-  };
+  auto timestamp = [&](int64_t per_second) { quoted([&] { append_timestamp(out, at<int64_t>(row), per_second); }); };
   auto integer = [&](auto value) { fmt::format_to(std::back_inserter(out), "{}", value); };
   switch (type_->id) {
     case TypeId::boolean:
@@ -376,19 +386,7 @@ void DuckVector::append_value(std::string& out, uint64_t row) const {
       append_integer(out, false, static_cast<UnsignedWide>(wide(at<duck::Int128>(row))));
       break;
     case TypeId::decimal:
-      switch (type_->stored) {
-        case TypeId::int16:
-          append_decimal(out, at<int16_t>(row), type_->scale);
-          break;
-        case TypeId::int32:
-          append_decimal(out, at<int32_t>(row), type_->scale);
-          break;
-        case TypeId::int64:
-          append_decimal(out, at<int64_t>(row), type_->scale);
-          break;
-        default:
-          append_decimal(out, wide(at<duck::Int128>(row)), type_->scale);
-      }
+      append_decimal(out, decimal(row), type_->scale);
       break;
     case TypeId::float32:
       append_json_number(out, at<float>(row));
@@ -563,6 +561,15 @@ bool DuckVector::read_floats(uint64_t first, uint64_t count, float* out) const {
     for (uint64_t i = 0; i < count; ++i) out[i] = static_cast<float>(values[first + i]);
     return true;
   };
+  if (type_->id == TypeId::decimal) {
+    std::string number;
+    for (uint64_t i = 0; i < count; ++i) {
+      number.clear();
+      append_decimal(number, decimal(first + i), type_->scale);
+      out[i] = std::strtof(number.c_str() + (number.starts_with('"') ? 1 : 0), nullptr);
+    }
+    return true;
+  }
   switch (type_->id) {
     case TypeId::int8:
       return copy(static_cast<const int8_t*>(data_));

@@ -26,13 +26,13 @@ namespace sextant::io {
 // A column's type with everything inside it.
 struct DuckType {
   duck::TypeId id = duck::TypeId::invalid;
-  bool is_json = false;           // a text that is JSON
-  bool is_known = true;           // false: it, or something inside it, can be read as to_json(column) alone
-  uint8_t scale = 0;              // of a decimal
+  bool is_json = false;  // a text that is JSON
+  bool is_known = true;  // false: it, or something inside it, can be read as to_json(column) alone
+  uint8_t scale = 0;     // of a decimal
   duck::TypeId stored = duck::TypeId::invalid;  // what a decimal or an enumeration is kept as
   uint64_t array_size = 0;
-  std::vector<std::string> names;    // of a structure's children, an enumeration's values
-  std::vector<DuckType> children;    // a list's one, a map's key and value, a structure's, a union's members
+  std::vector<std::string> names;  // of a structure's children, an enumeration's values
+  std::vector<DuckType> children;  // a list's one, a map's key and value, a structure's, a union's members
 
   // "list of float32", for messages.
   std::string name() const;
@@ -69,6 +69,7 @@ class DuckVector {
   }
   void append_value(std::string& out, uint64_t row) const;
   void append_map(std::string& out, uint64_t row) const;
+  duck::Wide decimal(uint64_t row) const;  // in units of its scale
   std::string_view enumeration(uint64_t row) const;
 
   const DuckType* type_;

@@ -131,15 +131,15 @@ DuckSession::DuckSession(const DuckSessionOptions& options) : api_(duckdb_librar
   const std::string threads = std::to_string(std::max<size_t>(options.thread_count, 1));
   const std::string memory = fmt::format("{}MiB", std::max<uint64_t>(options.memory_bytes_max >> 20, 64));
   // An option that some version does not have is not needed there.
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"threads", threads.c_str()},
-           {"memory_limit", memory.c_str()},
-           {"temp_directory", ""},
-           {"autoinstall_known_extensions", "false"},
-           {"autoload_known_extensions", "false"},
-           {"allow_community_extensions", "false"},
-           {"allow_persistent_secrets", "false"},
-           {"enable_external_file_cache", "false"}}) {
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"threads", threads.c_str()},
+                                                                  {"memory_limit", memory.c_str()},
+                                                                  {"temp_directory", ""},
+                                                                  {"autoinstall_known_extensions", "false"},
+                                                                  {"autoload_known_extensions", "false"},
+                                                                  {"allow_community_extensions", "false"},
+                                                                  {"allow_persistent_secrets", "false"},
+                                                                  {"enable_external_file_cache", "false"}}) {
     api_.set_config(config, name, value);
   }
   char* message = nullptr;
@@ -197,7 +197,7 @@ DuckResult DuckSession::stream(const std::string& sql) {
   return result;
 }
 
-void DuckSession::fail(const char* message, ErrorCode code) const {
+void DuckSession::fail(const char* message) const {
   // Behind an empty line the library shows the query, which is not the user's.
   std::string text = message == nullptr ? "DuckDB gave up without saying why" : message;
   text.resize(std::min(text.size(), text.find("\n\n")));
@@ -210,7 +210,11 @@ void DuckSession::fail(const char* message, ErrorCode code) const {
       at += options_.shown_name.size();
     }
   }
-  if (text.starts_with("Out of Memory") || text.find("No space left") != std::string::npos) code = ErrorCode::exhausted;
+  ErrorCode code = ErrorCode::corrupted;
+  if (options_.writes) code = text.starts_with("IO Error") ? ErrorCode::unavailable : ErrorCode::invalid_argument;
+  for (const char* sign : {"Out of Memory", "No space left", "Disk quota", "File too large"}) {
+    if (text.find(sign) != std::string::npos) code = ErrorCode::exhausted;
+  }
   throw Error(code, options_.shown_name.empty() ? base::repair_utf8(text)
                                                 : fmt::format("{}: {}", options_.shown_name, base::repair_utf8(text)));
 }

@@ -1,4 +1,5 @@
-// io/duckdb.h: DuckDB (duckdb.org), which reads and writes Parquet: its library, where it is found, and a session of it.
+// io/duckdb.h: DuckDB (duckdb.org), which reads and writes Parquet: its library, where it is found, and a session of
+// it.
 //
 // The library is no part of Sextant and is loaded when it is first needed. It is looked for as
 //   $SEXTANT_DUCKDB                                       a file; where this is set, nothing else is tried
@@ -19,8 +20,8 @@
 
 namespace sextant::io {
 
-// Throws unsupported, which says how to get it, where there is none or it is older than 1.0. PURPOSE begins the message:
-// "reading Parquet".
+// Throws unsupported, which says how to get it, where there is none or it is older than 1.0. PURPOSE begins the
+// message: "reading Parquet".
 const duck::Api& duckdb_library(std::string_view purpose = "reading Parquet");
 bool has_duckdb();
 // "v1.5.6"; empty where there is none.
@@ -31,6 +32,7 @@ struct DuckSessionOptions {
   // The one path that queries may read or write; "/proc/self/fd/N" for a file that is open, whatever its name.
   std::string allowed_path = {};
   std::string shown_name = {};  // what messages call that path
+  bool writes = false;          // the file is made, so that what goes wrong is not its fault
   uint64_t memory_bytes_max = uint64_t{1} << 30;
   size_t thread_count = 1;
 };
@@ -52,9 +54,9 @@ class DuckSession {
   const duck::Api& api() const { return api_; }
   duck::Connection connection() const { return connection_; }
 
-  // Throws the library's MESSAGE on one line, with the file's own name: exhausted where memory or disk ran out, CODE
-  // otherwise.
-  [[noreturn]] void fail(const char* message, ErrorCode code = ErrorCode::corrupted) const;
+  // Throws the library's MESSAGE on one line, with the file's own name: exhausted where memory or disk ran out,
+  // otherwise corrupted for a file that is read, unavailable or invalid_argument for one that is written.
+  [[noreturn]] void fail(const char* message) const;
 
  private:
   bool set(const std::string& setting);

@@ -72,6 +72,8 @@ struct Result {
   void* internal = nullptr;
 };
 
+__extension__ typedef __int128 Wide;
+
 // What lies in vectors.
 struct Int128 {
   uint64_t lower;

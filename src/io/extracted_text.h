@@ -22,7 +22,8 @@ struct Heading {
 struct ExtractedText {
   std::string title;  // what the document says its title is; may be empty
   std::string text;
-  std::vector<Heading> headings;  // in the order of the text
+  std::vector<Heading> headings;    // in the order of the text
+  std::vector<size_t> page_begins;  // of a document with pages: the byte at which each begins
 };
 
 // Builds the text from a stream of inline text and breaks, as a walk over a document tree meets them.

@@ -28,8 +28,9 @@ class VectorRows : public RowSource {
          {std::pair("id", &row_options.id_column), std::pair("text", &row_options.text_column),
           std::pair("vector", &row_options.vector_column), std::pair("payload", &row_options.payload_column)}) {
       if (!column->has_value() || (*column)->empty()) continue;
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("{}: has no column '{}' for the {}: it is a file of vectors alone", path, **column, what));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("{}: has no column '{}' for the {}: it is a file of vectors alone", path, **column, what));
     }
     vector_name_ = "vector";
     block_rows_ = std::max<size_t>(kVectorBlockBytes / (file_.dim() * sizeof(float)), 1);
@@ -110,7 +111,7 @@ void RowSource::note_left_out(std::string_view field) {
 
 bool RowSource::is_wanted(std::string_view field) const {
   const auto& fields = options_.payload_fields;
-  return fields.empty() || std::find(fields.begin(), fields.end(), field) != fields.end();
+  return options_.has_payload && (fields.empty() || std::find(fields.begin(), fields.end(), field) != fields.end());
 }
 
 bool RowSource::next(Row& row) {
@@ -137,7 +138,9 @@ void RowSource::check_vector(const Row& row) {
     }
     dim_ = size;
   } else if (size != dim_) {
-    auto numbers = [](size_t n) { return n == 0 ? std::string("no vector") : fmt::format("a vector of {} numbers", n); };
+    auto numbers = [](size_t n) {
+      return n == 0 ? std::string("no vector") : fmt::format("a vector of {} numbers", n);
+    };
     fail(fmt::format("field '{}': has {}, the first row has {}", vector_name_, numbers(size), numbers(dim_)));
   }
   for (size_t i = 0; i < size; ++i) {

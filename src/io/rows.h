@@ -42,6 +42,7 @@ struct RowOptions {
   std::optional<std::string> vector_column = {};   // "vector", else "embedding"
   std::optional<std::string> payload_column = {};  // "payload" where it holds an object: then that is the payload
   std::vector<std::string> payload_fields = {};    // the only ones that a payload is made of; empty: all
+  bool has_payload = true;                         // false: none is made
   size_t row_bytes_max = size_t{1} << 26;          // of a line, an object, a record, a payload
   uint64_t memory_bytes_max = uint64_t{1} << 30;   // DuckDB's
   size_t thread_count = 1;                         // DuckDB's
@@ -78,15 +79,18 @@ class RowSource {
   uint64_t number() const { return number_; }
 
   // The names that count: those of the options or the defaults, "" for none. read() settles on one for the vector.
-  std::string_view id_name() const { return options_.id_column ? *options_.id_column : "id"; }
-  std::string_view text_name() const { return options_.text_column ? *options_.text_column : "text"; }
-  std::string_view payload_name() const { return options_.payload_column ? *options_.payload_column : "payload"; }
+  std::string_view id_name() const { return name_or(options_.id_column, "id"); }
+  std::string_view text_name() const { return name_or(options_.text_column, "text"); }
+  std::string_view payload_name() const { return name_or(options_.payload_column, "payload"); }
   // Whether a payload is made of this field.
   bool is_wanted(std::string_view field) const;
 
   std::string vector_name_;
 
  private:
+  static std::string_view name_or(const std::optional<std::string>& chosen, std::string_view otherwise) {
+    return chosen ? std::string_view(*chosen) : otherwise;
+  }
   void check_vector(const Row& row);
 
   std::string name_;

@@ -47,26 +47,27 @@ class OpenFile {
 // The query's table: DuckDB's reader of this kind of file over what lies at PLACE.
 std::string table_of(std::string_view name, const std::string& place) {
   std::string_view plain = name;
-  std::string packed = "none";
+  std::string packed;
   if (plain.ends_with(".gz")) {
-    packed = "gzip";
+    packed = ", compression = 'gzip'";
     plain.remove_suffix(3);
   } else if (plain.ends_with(".zst")) {
-    packed = "zstd";
+    packed = ", compression = 'zstd'";
     plain.remove_suffix(4);
   }
   const std::string file = sql_text(place);
-  if (plain.ends_with(".parquet") && packed == "none") {
+  if (plain.ends_with(".parquet") && packed.empty()) {
     return fmt::format("read_parquet({}, hive_partitioning = false)", file);
   }
   if (plain.ends_with(".csv") || plain.ends_with(".tsv") || plain.ends_with(".tab")) {
-    return fmt::format("read_csv({}, compression = '{}', hive_partitioning = false, header = true, sample_size = -1, "
-                       "delim = '{}')",
-                       file, packed, plain.ends_with(".csv") ? "," : "\\t");
+    return fmt::format(
+        "read_csv({}{}, hive_partitioning = false, header = true, sample_size = -1, "
+        "delim = '{}')",
+        file, packed, plain.ends_with(".csv") ? "," : "\\t");
   }
   if (plain.ends_with(".jsonl") || plain.ends_with(".ndjson") || plain.ends_with(".json")) {
-    return fmt::format("read_json({}, compression = '{}', hive_partitioning = false, sample_size = -1, format = '{}')",
-                       file, packed, plain.ends_with(".json") ? "auto" : "newline_delimited");
+    return fmt::format("read_json({}{}, hive_partitioning = false, sample_size = -1, format = '{}')", file, packed,
+                       plain.ends_with(".json") ? "auto" : "newline_delimited");
   }
   throw Error(ErrorCode::invalid_argument,
               fmt::format("{}: is not a table's file, expected a name that ends in .parquet, or in .csv, .tsv, .tab, "
@@ -81,9 +82,7 @@ bool may_be_id(const DuckType& type) {
          (type.id == TypeId::text && !type.is_json);
 }
 
-bool may_be_vector(const DuckType& type) {
-  return DuckVector::holds_numbers(type) || type.id == duck::TypeId::text;
-}
+bool may_be_vector(const DuckType& type) { return DuckVector::holds_numbers(type) || type.id == duck::TypeId::text; }
 
 // What stays an object in JSON. A plain text may hold one, where it is asked for.
 bool may_be_payload(const DuckType& type, bool asked_for) {
@@ -137,8 +136,8 @@ struct TableReader::Impl {
         session.query(fmt::format("SELECT num_rows::UBIGINT FROM parquet_file_metadata({})", sql_text(place)));
     duck::Chunk one = answer.next_chunk();
     if (one == nullptr || session.api().data_chunk_get_size(one) == 0) return 0;
-    const auto* values = static_cast<const uint64_t*>(
-        session.api().vector_get_data(session.api().data_chunk_get_vector(one, 0)));
+    const auto* values =
+        static_cast<const uint64_t*>(session.api().vector_get_data(session.api().data_chunk_get_vector(one, 0)));
     const uint64_t count = values[0];
     session.api().destroy_data_chunk(&one);
     return count;
@@ -161,9 +160,8 @@ struct TableReader::Impl {
     }
     auto found = find(*chosen);
     if (found || chosen->empty()) return found;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: has no column '{}', expected one of: {}", path, *chosen,
-                            fmt::format("{}", fmt::join(names, ", ")).substr(0, 400)));
+    throw Error(ErrorCode::invalid_argument, fmt::format("{}: has no column '{}', expected one of: {}", path, *chosen,
+                                                         fmt::format("{}", fmt::join(names, ", ")).substr(0, 400)));
   }
 
   void require(const std::string& path, std::optional<size_t> column, bool fits, std::string_view expected) const {
@@ -209,6 +207,7 @@ TableReader::TableReader(const std::string& path, const RowOptions& row_options)
     s.require(path, s.payload, !row_options.payload_column, "a structure, a map or JSON");
     s.payload.reset();  // an ordinary column that has this name
   }
+  if (!row_options.has_payload) s.payload.reset();
   if (s.vector) vector_name_ = s.names[*s.vector];
   for (size_t i = 0; i < s.names.size(); ++i) {
     if (i == s.id || i == s.text || i == s.vector || i == s.payload) continue;
@@ -250,8 +249,8 @@ bool TableReader::read(Row& row) {
   Impl& s = *impl_;
   if (s.row == s.chunk_rows && !s.next_chunk()) {
     if (s.row_count && *s.row_count != number()) {
-      throw Error(ErrorCode::corrupted, fmt::format("{}: has {} rows, its header promises {}", name(), number(),
-                                                    *s.row_count));
+      throw Error(ErrorCode::corrupted,
+                  fmt::format("{}: has {} rows, its header promises {}", name(), number(), *s.row_count));
     }
     return false;
   }

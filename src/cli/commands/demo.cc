@@ -55,7 +55,7 @@ void add_demo(Command app, Context& context) {
     print(bold("Try next") +
           "\n"
           "  ./run search \"how do I stop my tap from dripping\"     your own question to this library\n"
-          "  ./run index DOCUMENTS... --output my.sextant          your own .txt, .md and .html files\n"
+          "  ./run index DOCUMENTS... --output my.sextant          your own .txt, .md, .html and .pdf files\n"
           "  ./run search my.sextant \"a question\"\n"
           "  ./run similarity \"a dog\" \"a puppy\"                    how near two texts are\n"
           "  ./run explain \"Where is my parcel?\"                   how a text becomes a vector\n"

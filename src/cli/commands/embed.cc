@@ -91,13 +91,15 @@ void add_embed(Command app, Context& context) {
   auto options = std::make_shared<EmbedSettings>();
   Command command = app.subcommand("embed", "Turn texts into vectors");
   command.option("TEXT", options->source.texts, "Texts");
-  command.option("--input,-i", options->source.input,
-                 "A file of lines, JSON lines (.jsonl) or CSV (.csv .tsv), plain or .zst; a folder of .txt .md "
-                 ".html; - for lines from stdin");
-  command.option("--field", options->source.field, "The field of JSON lines; text where not given");
+  command.option(
+      "--input,-i", options->source.input,
+      "A file of lines, JSON (.jsonl .json), CSV (.csv .tsv), plain, .zst or .gz, or Parquet; a folder of .txt "
+      ".md .html .pdf; - for lines from stdin");
+  command.option("--field", options->source.field, "The field of JSON; text where not given");
   command.option("--column", options->source.column,
-                 "The column of CSV, by name or number from 0; text, or the only one, where not given");
-  command.option("--output,-o", options->output, "F.npy, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
+                 "The column of CSV, by name or number from 0, or of Parquet; text, or the only one, where not given");
+  command.option("--output,-o", options->output,
+                 "F.npy, F.parquet, F.jsonl, F.csv or F.tsv; without it, JSON lines go to stdout");
   Option name = command.option("--prompt-name", options->prompt_name, "A prompt of the model's config");
   Option prompt = command.option("--prompt", options->prompt, "Text written before each text, as it is; \"\" for none")
                       .excludes(name);

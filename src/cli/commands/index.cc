@@ -63,7 +63,7 @@ void print_notes(const LibraryReport& report, const Context& context, const Inde
 void add_index(Command app, Context& context) {
   auto options = std::make_shared<IndexSettings>();
   Command command = app.subcommand("index", "Cut documents into passages, embed them and save a library to search");
-  command.option("PATH", options->paths, "Files and folders (.txt .md .html)").required();
+  command.option("PATH", options->paths, "Files and folders (.txt .md .html .pdf)").required();
   command.option("--output,-o", options->output, "The library to write").required();
   command
       .option("--chunk-tokens", options->library.chunk_tokens_max,
