@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+#include <cstring>
 #include <fstream>
 
 #include "base/files.h"
@@ -130,6 +132,24 @@ TEST(PayloadIndexes, NarrowDownWhatTheyDoNotKnow) {
   EXPECT_THAT(found.maybe, ElementsAre(3, 4));
   EXPECT_THAT(found.without_index, ElementsAre("l[].x"));
   EXPECT_THAT(find(points, index, R"({"key": "s", "range": {"gt": 1}})").without_index, ElementsAre("s"));
+}
+
+TEST(PayloadIndexes, DoNotTakeAbsenceInOneObjectForAbsenceInAll) {
+  const SomePoints points({R"({"l": [{"s": "red"}, {"n": 1}]})", R"({"l": [{"s": "red"}]})"});
+  const PayloadIndex index = points.index(R"({"l[].s": "keyword"})");
+  const Found found =
+      find(points, index, R"({"nested": {"key": "l", "filter": {"must": {"is_empty": {"key": "s"}}}}})");
+  EXPECT_THAT(found.maybe, ElementsAre(0, 1));
+  EXPECT_THAT(found.without_index, ElementsAre("l[].s"));
+}
+
+TEST(PayloadIndexes, FindWhatIsBesideTheValuesOfAList) {
+  const SomePoints points({R"({"s": "red"})", R"({"s": ["red", "blue"]})", R"({"s": ["red", 7]})", R"({"s": 7})",
+                           R"({"s": [null, "red"]})", R"({"s": "blue"})"});
+  const PayloadIndex index = points.index(R"({"s": "keyword"})");
+  const Found found = find(points, index, R"({"key": "s", "match": {"except": ["red"]}})");
+  EXPECT_THAT(found.sure, ElementsAre(2, 3, 5));
+  EXPECT_THAT(found.maybe, ElementsAre(1));
 }
 
 TEST(PayloadIndexes, CountInHowManySetsARowIs) {
@@ -263,6 +283,25 @@ TEST(PayloadIndexes, AreNeverTrusted) {
   bad[at] = 's';
   ask(bad);
   EXPECT_THAT(tests::error_of(ErrorCode::corrupted, [&] { PayloadIndex::open(path).verify(); }), HasSubstr("checksum"));
+}
+
+TEST(PayloadIndexes, ReadNoPostingTwice) {
+  // Where many values claim the same large posting a small file would take forever.
+  std::string bytes = testing_segment::index_of_all_kinds();
+  const size_t entry = bytes.find("5.ends");
+  ASSERT_NE(entry, std::string::npos);
+  uint64_t offset = 0;
+  std::memcpy(&offset, bytes.data() + entry + 24, sizeof(offset));
+  const std::array<uint64_t, 3> ends = {5, 0, 5};
+  std::memcpy(bytes.data() + offset, ends.data(), sizeof(ends));
+  const base::TemporaryFolder folder;
+  std::ofstream(folder.path() / "payload.idx", std::ios::binary) << bytes;
+  const SomePoints points = testing_segment::points_of_all_kinds();
+  const PayloadIndex index = PayloadIndex::open(folder.path() / "payload.idx");
+  EXPECT_THAT(find(points, index, R"({"key": "s", "match": {"any": ["blue"]}})").sure, ElementsAre(1));
+  EXPECT_THAT(tests::error_of(ErrorCode::corrupted,
+                              [&] { find(points, index, R"({"key": "s", "match": {"any": ["blue", "reddish"]}})"); }),
+              HasSubstr("field 5: postings lie out of order"));
 }
 
 }  // namespace

@@ -111,6 +111,11 @@ TEST(RowSets, AreNotReadFromBytesThatAreNone) {
   EXPECT_FALSE(RowSet::read(bytes_of(good), 200'099));
   for (size_t size = 0; size < good.size(); ++size) EXPECT_FALSE(RowSet::read(bytes_of(good.substr(0, size)), kEnd));
   EXPECT_FALSE(RowSet::read(bytes_of(good + 'x'), kEnd));
+  // One row twice.
+  std::string twice = RowSet::of_sorted(std::vector<uint32_t>{3, 9}).bytes();
+  ASSERT_EQ(twice[twice.size() - 2], 9);
+  twice[twice.size() - 2] = 3;
+  EXPECT_FALSE(RowSet::read(bytes_of(twice), kEnd));
   const std::string large = RowSet::of_sorted(sorted(any_rows(random))).bytes();
   size_t read = 0;
   for (int i = 0; i < 4000; ++i) {

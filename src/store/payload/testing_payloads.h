@@ -46,12 +46,16 @@ inline constexpr std::array<std::string_view, 6> kPlaces = {
     R"({"lon":13.4,"lat":52.5})", R"({"lon":13.41,"lat":52.51,"x":1})",
     R"({"lon":-180,"lat":0})",    R"({"lon":180,"lat":-90})",
     R"({"lon":190,"lat":0})",     R"({"lat":1})"};
-// Paths that filters and schemas name; some lead nowhere.
-inline constexpr std::array<std::string_view, 13> kPaths = {"s",     "n",     "x",      "t",   "o.s", "o.n", "l[].s",
-                                                            "l[].n", "l[].t", "l[0].s", "n[]", "l",   "none"};
+// Paths that filters and schemas name; some lead nowhere, and some are named more often.
+inline constexpr std::array<std::string_view, 14> kPaths = {"s",   "n",   "x",      "t",   "l[].s", "l[].n", "l[].t",
+                                                            "o.s", "o.n", "l[0].s", "n[]", "l",     "none",  "l[]"};
+
+inline std::string_view any_path(base::Random& random) {
+  return kPaths[chance(random, 4) ? random.below(kPaths.size()) : random.below(7)];
+}
 
 inline std::string any_string(base::Random& random) {
-  switch (random.below(8)) {
+  switch (random.below(16)) {
     case 0:
     case 1:
       return '"' + std::string(one_of(random, kTexts)) + '"';
@@ -59,8 +63,12 @@ inline std::string any_string(base::Random& random) {
       return '"' + std::string(one_of(random, kDates)) + '"';
     case 3:
       return '"' + std::string(one_of(random, kUuids)) + '"';
-    default:
+    case 4:
+    case 5:
+    case 6:
       return '"' + std::string(one_of(random, kStrings)) + '"';
+    default:
+      return '"' + std::string(kStrings[random.below(3)]) + '"';
   }
 }
 
@@ -138,7 +146,15 @@ inline std::string any_schema(base::Random& random) {
       R"({"type":"text","stopwords":{"custom":["the"]},"max_token_len":5})"};
   std::string out = "{";
   for (const std::string_view path : kPaths) {
-    if (!chance(random, 3)) out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", path, one_of(random, kFields));
+    if (chance(random, 4)) continue;
+    std::string_view field = one_of(random, kFields);
+    // Often what the values are.
+    if (!chance(random, 3)) {
+      if (path.ends_with('s')) field = R"("keyword")";
+      if (path.ends_with('n')) field = chance(random, 2) ? R"("integer")" : R"("float")";
+      if (path.ends_with('t')) field = R"("text")";
+    }
+    out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", path, field);
   }
   return out + '}';
 }
@@ -158,7 +174,7 @@ inline std::string any_bounds(base::Random& random, bool dates, bool counts) {
 inline std::string any_list(base::Random& random) {
   const bool integers = chance(random, 3);
   std::string out = "[";
-  for (uint64_t i = random.below(4); i > 0; --i) {
+  for (uint64_t i = chance(random, 5) ? 0 : 1 + random.below(4); i > 0; --i) {
     constexpr std::array<std::string_view, 5> kIntegers = {"0", "1", "-1", "9007199254740993", "2"};
     out += (integers ? std::string(one_of(random, kIntegers)) : any_string(random)) + (i > 1 ? "," : "");
   }
@@ -224,7 +240,7 @@ inline std::string any_condition(base::Random& random, int depth) {
     case 11:
       return any_filter(random, depth - 1);
     default:
-      return fmt::format(R"({{"key":"{}",{}}})", one_of(random, kPaths), any_test(random));
+      return fmt::format(R"({{"key":"{}",{}}})", any_path(random), any_test(random));
   }
 }
 
