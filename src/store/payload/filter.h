@@ -96,11 +96,12 @@ struct IsNull {
   bool operator==(const IsNull&) const = default;
 };
 
+using FieldTest = std::variant<MatchValue, MatchList, MatchText, MatchPrefix, NumberRange, DatetimeRange, GeoBox,
+                               GeoCircle, GeoPolygon, ValuesCount, IsEmpty, IsNull>;
+
 struct FieldCondition {
   KeyPath key;
-  std::variant<MatchValue, MatchList, MatchText, MatchPrefix, NumberRange, DatetimeRange, GeoBox, GeoCircle, GeoPolygon,
-               ValuesCount, IsEmpty, IsNull>
-      test;
+  FieldTest test;
   bool operator==(const FieldCondition&) const = default;
 };
 
