@@ -1,11 +1,33 @@
 #include "store/filter_rows.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace sextant::store {
 namespace {
 
 constexpr size_t kPointsAtOnce = 1024;
+
+class Points : public SegmentPoints {
+ public:
+  Points(const View& view, const SegmentPart& part) : view_(view), part_(part) {}
+  std::optional<uint32_t> row_of(const PointId& id) const override {
+    const auto record = view_.truth->find({&id, 1}, view_.moment.get());
+    return record[0] ? part_.segment->find(record[0]->row) : std::nullopt;
+  }
+  PointId id_of(uint32_t row) const override { return part_.segment->id(row); }
+  RowSet with_vector(std::string_view name) const override {
+    const VectorConfig* config = view_.config->find(name);
+    const Segment::Column* column = config == nullptr ? nullptr : part_.segment->column(*config);
+    if (column == nullptr) return {};
+    if (!column->places.empty()) return RowSet::of_sorted(column->places);
+    return RowSet::range(0, static_cast<uint32_t>(part_.segment->size()));
+  }
+
+ private:
+  const View& view_;
+  const SegmentPart& part_;
+};
 
 }  // namespace
 
@@ -17,7 +39,7 @@ std::vector<uint64_t> alive_places(size_t count, const RowFlags& dead) {
 }
 
 FilterRows::FilterRows(const View& view, const Filter& filter)
-    : view_(view), matcher_(filter, view.config->payload_schema) {}
+    : view_(view), filter_(filter), matcher_(filter, view.config->payload_schema) {}
 
 bool FilterRows::matches(const PointId& id, const PointRecord& record) {
   vectors_.clear();
@@ -53,14 +75,63 @@ void FilterRows::look(std::vector<uint64_t>& words, const std::function<PointId(
 
 std::vector<uint64_t> FilterRows::places(const SegmentPart& part) {
   std::vector<uint64_t> words = alive_places(part.segment->size(), part.dead);
-  look(words, [&](uint32_t place) { return part.segment->id(place); });
-  return words;
+  const auto id_of = [&](uint32_t place) { return part.segment->id(place); };
+  if (!part.payload) {
+    look(words, id_of);
+    return words;
+  }
+  // What the index says of a payload that changed since is out of date.
+  std::vector<uint64_t> changed = words;
+  part.changed.remove_from(words);
+  for (size_t w = 0; w < words.size(); ++w) changed[w] &= ~words[w];
+  const Points points(view_, part);
+  const RowBounds bounds = part.payload->evaluate(filter_, RowSet::of_words(words), points);
+  bounds.maybe.or_into(changed);
+  look(changed, id_of);
+  bounds.sure.or_into(changed);
+  for (const std::string& path : bounds.without_index) {
+    const auto at = std::lower_bound(without_index_.begin(), without_index_.end(), path);
+    if (at == without_index_.end() || *at != path) without_index_.insert(at, path);
+  }
+  return changed;
 }
 
 std::vector<uint64_t> FilterRows::places(const TailPart& part) {
   std::vector<uint64_t> words = alive_places(part.count, part.dead);
   look(words, [&](uint32_t place) { return part.tail->id(place); });
   return words;
+}
+
+void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
+  auto take_places = [&](const std::vector<uint64_t>& words, const auto& id_of) {
+    for (size_t w = 0; w < words.size(); ++w) {
+      for (uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
+        take(id_of(static_cast<uint32_t>(w * 64 + static_cast<size_t>(std::countr_zero(bits)))));
+      }
+    }
+  };
+  for (const SegmentPart& part : view_.segments) {
+    if (part.info.rows == 0) continue;
+    if (part.segment) {
+      take_places(places(part), [&](uint32_t place) { return part.segment->id(place); });
+      continue;
+    }
+    view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
+                          [&](const Truth::RowVectors& row) {
+                            const auto record = view_.truth->find({&row.id, 1}, view_.moment.get());
+                            if (record[0] && matches(row.id, *record[0])) take(row.id);
+                            return true;
+                          });
+  }
+  for (const TailPart& part : view_.tails) {
+    take_places(places(part), [&](uint32_t place) { return part.tail->id(place); });
+  }
+}
+
+uint64_t FilterRows::count() {
+  uint64_t count = 0;
+  for_each([&](const PointId&) { ++count; });
+  return count;
 }
 
 }  // namespace sextant::store

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,20 +26,28 @@ class FilterRows {
   // The places that may be found, place p being bit p % 64 of words[p / 64]; dead rows are left out.
   std::vector<uint64_t> places(const SegmentPart& part);
   std::vector<uint64_t> places(const TailPart& part);
+  // Calls take for every point of the view that matches, in no order.
+  void for_each(const std::function<void(const PointId&)>& take);
+  // How many that are.
+  uint64_t count();
   bool matches(const PointId& id, const PointRecord& record);
 
   // Payloads that were looked at.
   uint64_t payloads_read() const { return payloads_read_; }
+  // Paths of the filter that no index helped with, sorted.
+  const std::vector<std::string>& without_index() const { return without_index_; }
 
  private:
   // Of the places that are set in words, those whose points match stay.
   void look(std::vector<uint64_t>& words, const std::function<PointId(uint32_t)>& id_of);
 
   const View& view_;
+  const Filter& filter_;
   PayloadMatcher matcher_;
   PayloadReader reader_;
   std::vector<std::string_view> vectors_;
   uint64_t payloads_read_ = 0;
+  std::vector<std::string> without_index_;
 };
 
 // COUNT bits that are set, without those of DEAD.

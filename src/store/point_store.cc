@@ -111,6 +111,7 @@ void PointStore::recover() {
     next_segment_ = std::max(next_segment_, info.number + 1);
     if (info.rows > 0) try {
         part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
+        part.payload = part.segment->payload_index(next->config->payload_schema);
       } catch (const Error& error) {
         // Its rows are read from the truth until it is made again.
         part.damage = error.what();
@@ -203,8 +204,26 @@ ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
   const ViewPointer view = this->view();
   for (const std::string& name : request.fields.vectors) view->config->at(name);
   std::optional<FilterRows> filter;
-  if (request.filter && !request.filter->is_empty()) filter.emplace(*view, *request.filter);
   ScrollAnswer answer;
+  if (request.filter && !request.filter->is_empty()) {
+    filter.emplace(*view, *request.filter);
+    if (!view->config->payload_schema.fields().empty()) {
+      // The first of the page among those that indexes find.
+      std::vector<PointId> ids;
+      filter->for_each([&](const PointId& id) {
+        if (!request.from || id >= *request.from) ids.push_back(id);
+      });
+      const size_t wanted = std::min(ids.size(), request.limit + 1);
+      std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(wanted), ids.end());
+      if (wanted > request.limit) answer.next = ids[request.limit];
+      ids.resize(std::min(ids.size(), request.limit));
+      auto records = view->truth->find(ids, view->moment.get());
+      for (size_t i = 0; i < ids.size(); ++i) {
+        if (records[i]) answer.points.push_back(fill(*view, ids[i], std::move(*records[i]), request.fields));
+      }
+      return answer;
+    }
+  }
   view->truth->for_points(request.from, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
     if (filter && !filter->matches(id, record)) return true;
     if (answer.points.size() == request.limit) {
@@ -226,13 +245,7 @@ uint64_t PointStore::count(const Filter& filter) const {
   if (filter.is_empty()) return count();
   remove_expired();
   const ViewPointer view = this->view();
-  FilterRows rows(*view, filter);
-  uint64_t count = 0;
-  view->truth->for_points(std::nullopt, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
-    if (rows.matches(id, record)) ++count;
-    return true;
-  });
-  return count;
+  return FilterRows(*view, filter).count();
 }
 
 StoreInfo PointStore::info() const {

@@ -78,7 +78,8 @@ struct SearchAnswer {
   std::vector<FoundPoint> points;  // best first; of equal scores, the smaller id
   bool exact = true;
   std::vector<PartPlan> parts;
-  uint64_t payloads_read = 0;  // by the filter, where no index could answer it
+  uint64_t payloads_read = 0;              // by the filter, where no index could answer it
+  std::vector<std::string> without_index;  // paths of the filter that no index helped with
 };
 
 struct ScrollRequest {
@@ -139,6 +140,10 @@ class PointStore {
   uint64_t count(const Filter& filter) const;
   StoreInfo info() const;
 
+  // Indexes a field of payloads, in another way than before or not any more (nullopt): returns when all segments have
+  // it. Filters on it answer all the while. Throws not_found, exhausted (too many).
+  void set_payload_field(const KeyPath& path, const std::optional<FieldSchema>& field);
+
   // Makes segments of all rows there are now, and waits for them.
   void flush();
   // Waits until the background has nothing left to do.
@@ -175,6 +180,7 @@ class PointStore {
 
   void keep();
   void build(const RowRange& range);
+  void index_payloads();
   void freeze_tail();
   void take_segment(const SegmentInfo& info);
   void wake() const;

@@ -1,4 +1,6 @@
 // What happens in the background: segments are made of the newest rows, merged, and made again where they are damaged.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -50,6 +52,7 @@ void PointStore::keep() {
       std::lock_guard build_lock(build_mutex_);
       const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
       if (range) build(*range);
+      if (!range) index_payloads();
       worked = range.has_value();
     } catch (const std::exception& caught) {
       error = caught.what();
@@ -102,6 +105,7 @@ void PointStore::take_segment(const SegmentInfo& info) {
   SegmentPart part;
   part.info = info;
   part.segment = segment;
+  if (segment) part.payload = segment->payload_index(now->config->payload_schema);
   Truth::Batch batch(*now->truth);
   // What died or changed while it was made.
   now->truth->for_marks(info.row_begin, info.row_end, [&](uint64_t row, bool dead) {
@@ -185,6 +189,55 @@ void PointStore::compact() {
   view->truth->compact();
 }
 
+void PointStore::set_payload_field(const KeyPath& path, const std::optional<FieldSchema>& field) {
+  // No segment is made meanwhile with the schema of before.
+  std::lock_guard build_lock(build_mutex_);
+  {
+    std::lock_guard lock(write_mutex_);
+    if (failed_) reopen_after_failure();
+    const ViewPointer now = view();
+    StoreConfig config = *now->config;
+    if (field) {
+      config.payload_schema.set(path, *field);
+    } else if (!config.payload_schema.remove(path)) {
+      throw Error(ErrorCode::not_found, fmt::format("no index on '{}'", path.text()));
+    }
+    if (config.payload_schema == now->config->payload_schema) return;
+    Truth::Batch batch(*now->truth);
+    batch.put_config(config);
+    try {
+      now->truth->write(batch, true);
+    } catch (...) {
+      failed_ = true;
+      throw;
+    }
+    auto next = std::make_shared<View>(*now);
+    next->config = std::make_shared<const StoreConfig>(std::move(config));
+    // Until its index is there, filters look at the payloads.
+    for (SegmentPart& part : next->segments) part.payload = nullptr;
+    publish(std::move(next));
+  }
+  index_payloads();
+}
+
+// Makes the payload indexes that segments lack. REQUIRES: build_mutex_ is held.
+void PointStore::index_payloads() {
+  const ViewPointer view = this->view();
+  if (view->config->payload_schema.fields().empty()) return;
+  for (const SegmentPart& part : view->segments) {
+    if (!part.segment || part.payload) continue;
+    // What changes from here on is flagged; what was flagged before is looked at as it was.
+    part.segment->build_payload_index(*view->config, *view->moment, &stop_builds_);
+    std::lock_guard lock(write_mutex_);
+    const ViewPointer now = this->view();
+    auto next = std::make_shared<View>(*now);
+    for (SegmentPart& other : next->segments) {
+      if (other.segment == part.segment) other.payload = part.segment->payload_index(now->config->payload_schema);
+    }
+    publish(std::move(next));
+  }
+}
+
 void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const {
   {
     std::lock_guard lock(write_mutex_);
@@ -193,6 +246,7 @@ void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, con
     for (SegmentPart& part : next->segments) {
       if (part.segment != segment) continue;
       part.damage = what;
+      part.payload = nullptr;
       part.dead = part.changed = {};
       part.segment = nullptr;
       now->truth->for_marks(part.info.row_begin, part.info.row_end, [&](uint64_t row, bool dead) {

@@ -54,7 +54,7 @@ class Search {
     answer.parts.push_back(std::move(plan));
   }
 
-  uint64_t payloads_read() const { return filter_ ? filter_->payloads_read() : 0; }
+  const std::optional<FilterRows>& filter() const { return filter_; }
 
   // Best first.
   std::vector<Candidate> take() {
@@ -205,7 +205,10 @@ SearchAnswer PointStore::search(const SearchRequest& request) const {
   SearchAnswer answer;
   Search search(*view, config, request);
   search.run(answer);
-  answer.payloads_read = search.payloads_read();
+  if (search.filter()) {
+    answer.payloads_read = search.filter()->payloads_read();
+    answer.without_index = search.filter()->without_index();
+  }
   const std::vector<Candidate> found = search.take();
   std::vector<PointId> ids;
   for (const Candidate& candidate : found) ids.push_back(candidate.id);

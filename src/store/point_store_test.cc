@@ -230,6 +230,49 @@ TEST(PointStores, FindAndChangeThePointsOfAFilter) {
   EXPECT_EQ(store->count(), 15u);
 }
 
+TEST(PointStores, AnswerFiltersFromIndexesAsTheyDoFromPayloads) {
+  const auto odd =
+      parse_filter(R"({"must":{"key":"n","range":{"lt":30}},"must_not":{"key":"color","match":{"value":"red"}}})");
+  const char* colors[] = {"red", "green", "blue"};
+  TestingStore store(testing_config(2, 16));
+  auto write = [&](uint64_t begin, uint64_t end) {
+    UpsertPoints all;
+    for (uint64_t id = begin; id < end; ++id) {
+      all.points.push_back(testing_point(id, {static_cast<float>(id), 0},
+                                         fmt::format(R"({{"n":{},"color":"{}"}})", id, colors[id % 3])));
+    }
+    store->write(all);
+  };
+  write(0, 60);
+  store->flush();
+  store->set_payload_field(KeyPath::parse("n"), parse_field_schema(R"("integer")"));
+  store->set_payload_field(KeyPath::parse("color"), parse_field_schema(R"("keyword")"));
+  SearchRequest request = near({10, 0}, 3);
+  request.filter = odd;
+  SearchAnswer answer = store->search(request);
+  EXPECT_THAT(ids_of(answer), ElementsAre(10, 11, 8));
+  EXPECT_EQ(answer.payloads_read, 0u);
+  EXPECT_EQ(store->count(odd), 20u);
+  // A payload that changed since the index was made is looked at.
+  store->write(ChangePayload{{PointId::of(10)}, PayloadChange::merge, R"({"color":"red"})", "", {}});
+  answer = store->search(request);
+  EXPECT_THAT(ids_of(answer), ElementsAre(11, 8, 7));
+  EXPECT_EQ(answer.payloads_read, 1u);
+  write(60, 80);
+  store->flush();
+  store.open();
+  answer = store->search(request);
+  EXPECT_THAT(ids_of(answer), ElementsAre(11, 8, 7));
+  const ScrollAnswer page = store->scroll({.from = PointId::of(5), .limit = 3, .filter = odd});
+  EXPECT_EQ(page.points.at(2).id, PointId::of(8));
+  EXPECT_EQ(page.next, PointId::of(11));
+  store->set_payload_field(KeyPath::parse("color"), std::nullopt);
+  answer = store->search(request);
+  EXPECT_THAT(ids_of(answer), ElementsAre(11, 8, 7));
+  EXPECT_THAT(answer.without_index, ElementsAre("color"));
+  EXPECT_THROW(store->set_payload_field(KeyPath::parse("color"), std::nullopt), Error);
+}
+
 // Random operations against a plain map, with segments made, thrown away and opened again in between.
 TEST(PointStores, AgreeWithAPlainMap) {
   const uint64_t seed = 20261122;

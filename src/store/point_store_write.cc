@@ -404,10 +404,7 @@ void PointStore::write_group(std::vector<Pending*>& group) {
   if (group.front()->filter) {
     std::vector<PointId> ids;
     FilterRows rows(*now, *group.front()->filter);
-    now->truth->for_points(std::nullopt, now->moment.get(), [&](const PointId& id, PointRecord&& record) {
-      if (rows.matches(id, record)) ids.push_back(id);
-      return true;
-    });
+    rows.for_each([&](const PointId& id) { ids.push_back(id); });
     std::visit(
         [&](auto& operation) {
           if constexpr (requires { operation.ids; }) operation.ids = std::move(ids);

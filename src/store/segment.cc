@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/threads.h"
 #include "index/index_impl.h"
 #include "sextant/error.h"
+#include "store/payload/payload_index_builder.h"
+#include "store/payload/payload_reader.h"
 #include "store/vector_bytes.h"
 
 namespace sextant::store {
@@ -24,6 +27,11 @@ constexpr size_t kSectionsMax = 4 + 256;
 std::string places_name(uint16_t slot) { return fmt::format("places_{}", slot); }
 std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t slot) {
   return folder / fmt::format("vector_{}", slot);
+}
+
+// Another schema has another file.
+std::filesystem::path payload_path(const std::filesystem::path& folder, const PayloadSchema& schema) {
+  return folder / fmt::format("payload_{:016x}", base::hash64(payload_schema_json(schema)));
 }
 
 IndexOptions index_options(const VectorConfig& config, size_t capacity) {
@@ -183,7 +191,45 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     column = {};
   }
   file.commit();
+  if (!config.payload_schema.fields().empty() && info.rows > 0) {
+    Segment(folder, info, config).build_payload_index(config, moment, options.stop);
+  }
   return info;
+}
+
+void Segment::build_payload_index(const StoreConfig& config, const Truth::Moment& moment,
+                                  const std::atomic<bool>* stop) const {
+  constexpr size_t kPointsAtOnce = 1024;
+  PayloadIndexBuilder builder(config.payload_schema);
+  PayloadReader reader;
+  std::vector<PointId> ids;
+  for (size_t first = 0; first < size(); first += ids.size()) {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Error(ErrorCode::unavailable, "stopped");
+    ids.clear();
+    for (size_t place = first; place < std::min(size(), first + kPointsAtOnce); ++place) {
+      ids.push_back(id(static_cast<uint32_t>(place)));
+    }
+    const auto records = moment.truth().find(ids, &moment);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const auto place = static_cast<uint32_t>(first + i);
+      // One that got another row since is dead here.
+      if (!records[i] || records[i]->row != row(place)) continue;
+      builder.add(place, {ids[i], reader.read(records[i]->payload), {}});
+    }
+  }
+  builder.write(payload_path(folder_, config.payload_schema), static_cast<uint32_t>(size()));
+}
+
+std::shared_ptr<const PayloadIndex> Segment::payload_index(const PayloadSchema& schema) const {
+  if (schema.fields().empty()) return nullptr;
+  try {
+    auto index = std::make_shared<const PayloadIndex>(PayloadIndex::open(payload_path(folder_, schema)));
+    if (index->rows() != size() || index->schema() != schema) return nullptr;
+    return index;
+  } catch (const Error& error) {
+    // Filters look at the payloads themselves until it is made again.
+    return nullptr;
+  }
 }
 
 Segment::Segment(const std::filesystem::path& folder, const SegmentInfo& info, const StoreConfig& config)
@@ -264,6 +310,9 @@ void Segment::verify() const {
     if (column.dense) Index::open(vector_path(folder_, slot), {.verify = true});
     if (column.multi) MultiIndex::open(vector_path(folder_, slot), {.verify = true});
     if (column.sparse) column.sparse->verify();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    if (entry.path().filename().string().starts_with("payload_")) PayloadIndex::open(entry.path()).verify();
   }
 }
 

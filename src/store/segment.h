@@ -20,6 +20,7 @@
 #include "index/section_file.h"
 #include "sextant/index.h"
 #include "sextant/multi_index.h"
+#include "store/payload/payload_index.h"
 #include "store/point_id.h"
 #include "store/store_config.h"
 #include "store/truth.h"
@@ -81,6 +82,12 @@ class Segment {
   uint64_t row(uint32_t place) const { return rows_[place]; }
   PointId id(uint32_t place) const;
   std::optional<uint32_t> find(uint64_t row) const;
+
+  // Makes the index of the payloads that its points have at MOMENT, for that schema, beside the segment's other files.
+  // Done by build() for the configuration's schema.
+  void build_payload_index(const StoreConfig& config, const Truth::Moment& moment, const std::atomic<bool>* stop) const;
+  // That of a schema; nullptr where there is none, or it is damaged.
+  std::shared_ptr<const PayloadIndex> payload_index(const PayloadSchema& schema) const;
 
   // The vectors of one slot.
   struct Column {

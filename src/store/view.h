@@ -25,7 +25,8 @@ struct SegmentPart {
   std::string damage;                      // what was wrong with it
   // By places; where there is no segment, by rows counted from info.row_begin.
   RowFlags dead;
-  RowFlags changed;  // rows whose payload is not what it was when the segment was made
+  std::shared_ptr<const PayloadIndex> payload;  // nullptr: payloads are looked at
+  RowFlags changed;                             // rows whose payload is not what it was when the segment was made
 
   // What dead leaves, made when a search first needs it.
   struct Alive {
