@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "index/landmarks.h"
+#include "index/smallest.h"
 
 namespace sextant::index {
 namespace {
@@ -18,8 +19,13 @@ constexpr size_t kBatchMax = 8192;
 constexpr size_t kRowsAtOnce = 8;
 // The same where a row's neighbours are known.
 constexpr size_t kNearAtOnce = 256;
-// Candidates of a walk from such a row's links.
-constexpr size_t kRefineBreadth = 48;
+// Candidates of a walk from such a row's links: from here up to Shape's build_breadth as many as find this part of the
+// nearest of some rows. Neighbours of what lies in clusters are known soon, those of what lies everywhere are not.
+constexpr size_t kRefineBreadthMin = 48;
+constexpr double kRefineRecall = 0.94;
+// The rows for which that is measured, and how many of their nearest.
+constexpr size_t kRefineSample = 200;
+constexpr size_t kRefineNearest = 10;
 // Nodes near a removed one that may link to it: what a walk of this breadth meets.
 constexpr size_t kRepairBreadth = 64;
 
@@ -147,7 +153,6 @@ void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const V
   }
   insert_batches(high, 0, 1, {}, pool, workers, progress, 0);
 
-  const Landmarks* landmarks = vectors.landmarks.load(std::memory_order_acquire);
   Told told(progress, high.size(), rows.size());
   relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
     worker.others.assign(near.of(i).begin(), near.of(i).end());
@@ -157,19 +162,77 @@ void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const V
   link_back_all(rows, pool, workers);
   // Groups end somewhere, and who lies beyond is missing: neighbours' neighbours are looked at. And where a small
   // cluster fell among the groups of others its rows know nobody of their own: landmarks do.
+  const size_t breadth = refine_breadth(rows, pool, workers);
   relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
-    worker.others.clear();
-    add_links(rows[i], bound, worker.others);
-    worker.distances.resize(worker.others.size());
-    sort_by_distance(worker.scorer, worker.others, worker);
-    worker.found = worker.kept;
-    if (worker.found.size() > kEntryBreadth) worker.found.resize(kEntryBreadth);
-    if (landmarks != nullptr) landmarks->add_nearest(worker.scorer, {}, worker.memory.distances, worker.found);
-    walk(layers_[0], worker.scorer, kRefineBreadth, bound, {}, worker.memory, worker.found, worker.compared);
+    look_around(rows[i], breadth, worker);
     for (const Candidate& candidate : worker.found) worker.others.push_back(candidate.node);
   });
   link_back_all(rows, pool, workers);
   reach_all(rows, *workers.front());
+}
+
+// What a walk from the row's links and the nearest landmarks finds: worker.found; its links: worker.others. REQUIRES:
+// worker.scorer is about the row.
+void Graph::look_around(uint32_t row, size_t breadth, Worker& worker) const {
+  const Layer& lowest = layers_[0];
+  worker.others.clear();
+  add_links(row, lowest.size(), worker.others);
+  worker.distances.resize(worker.others.size());
+  sort_by_distance(worker.scorer, worker.others, worker);
+  worker.found = worker.kept;
+  if (worker.found.size() > kEntryBreadth) worker.found.resize(kEntryBreadth);
+  const Landmarks* landmarks = worker.scorer.landmarks();
+  if (landmarks != nullptr) landmarks->add_nearest(worker.scorer, {}, worker.memory.distances, worker.found);
+  walk(lowest, worker.scorer, breadth, lowest.size(), {}, worker.memory, worker.found, worker.compared);
+}
+
+size_t Graph::refine_breadth(std::span<const uint32_t> rows, base::ThreadPool& pool,
+                             std::vector<std::unique_ptr<Worker>>& workers) const {
+  constexpr size_t kRowsOfScan = 1024;
+  struct Sampled {
+    uint32_t row;
+    float reach;  // how far the last of its nearest lies
+    size_t found;
+  };
+  base::Random random(shape_.seed + 2);
+  std::vector<Sampled> sample(std::min(kRefineSample, rows.size()));
+  for (Sampled& sampled : sample) sampled.row = rows[random.below(rows.size())];
+  const auto set_row = [](uint32_t row, Worker& worker) {
+    worker.all_rows->read(row, worker.row_values.data());
+    worker.scorer.set_new_row(worker.row_values.data());
+  };
+  pool.parallel_for(sample.size(), [&](size_t s, size_t thread) {
+    Worker& worker = *workers[thread];
+    set_row(sample[s].row, worker);
+    Smallest nearest(kRefineNearest);
+    worker.distances.resize(kRowsOfScan);
+    for (size_t first = 0; first < rows.size(); first += kRowsOfScan) {
+      const size_t count = std::min(kRowsOfScan, rows.size() - first);
+      worker.scorer.distances(rows.data() + first, count, worker.distances.data());
+      for (size_t i = 0; i < count; ++i) {
+        if (worker.distances[i] < nearest.last() && rows[first + i] != sample[s].row) nearest.add(worker.distances[i]);
+      }
+    }
+    sample[s].reach = nearest.last();
+  });
+  const size_t most = std::max(kRefineBreadthMin, shape_.build_breadth);
+  size_t breadth = kRefineBreadthMin;
+  for (; breadth < most; breadth += breadth / 2) {
+    pool.parallel_for(sample.size(), [&](size_t s, size_t thread) {
+      Worker& worker = *workers[thread];
+      set_row(sample[s].row, worker);
+      look_around(sample[s].row, breadth, worker);
+      const auto is_one = [&](const Candidate& c) {
+        return c.node != sample[s].row && c.distance <= sample[s].reach;  // of those equally near any will do
+      };
+      const auto found = std::count_if(worker.found.begin(), worker.found.end(), is_one);
+      sample[s].found = std::min(kRefineNearest, static_cast<size_t>(found));
+    });
+    size_t found = 0;
+    for (const Sampled& sampled : sample) found += sampled.found;
+    if (static_cast<double>(found) >= kRefineRecall * static_cast<double>(sample.size() * kRefineNearest)) break;
+  }
+  return std::min(breadth, most);
 }
 
 void Graph::add_links(uint32_t node, size_t bound, std::vector<uint32_t>& to) const {

@@ -82,6 +82,10 @@ class Graph {
 
   size_t level_of(uint32_t row) const;
   void add_links(uint32_t node, size_t bound, std::vector<uint32_t>& to) const;
+  void look_around(uint32_t row, size_t breadth, Worker& worker) const;
+  // How broad look_around must be to find most of what lies near a row, by a sample of ROWS.
+  size_t refine_breadth(std::span<const uint32_t> rows, base::ThreadPool& pool,
+                        std::vector<std::unique_ptr<Worker>>& workers) const;
   // Links each of ROWS anew to the best of what FIND(i, worker) leaves in worker.others.
   template <class Find>
   void relink_all(std::span<const uint32_t> rows, base::ThreadPool& pool, std::vector<std::unique_ptr<Worker>>& workers,

@@ -52,11 +52,6 @@ float Space::transform_query(const float* query, float* out) const {
   return squared;
 }
 
-float Space::lift(float squared_length) const {
-  if (metric_ != Metric::dot) return 0;
-  return std::sqrt(std::max(0.0f, longest_ * longest_ - squared_length));
-}
-
 std::vector<float> centre_of(Metric metric, std::span<const float> rows, size_t dim) {
   std::vector<double> sums(dim);
   std::vector<float> row(dim);

@@ -9,6 +9,8 @@
 // Threads: immutable, all members from many.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -40,7 +42,10 @@ class Space {
   // amount.
   float transform_query(const float* query, float* out) const;
   // The component that dot adds to a row of that squared length; 0 for other metrics.
-  float lift(float squared_length) const;
+  float lift(float squared_length) const {
+    if (metric_ != Metric::dot) return 0;
+    return std::sqrt(std::max(0.0f, longest_ * longest_ - squared_length));
+  }
 
  private:
   void rotate_into(float* out) const;

@@ -36,7 +36,25 @@ inline std::vector<float> clustered(size_t count, size_t dim, uint64_t seed, siz
   return out;
 }
 
-// The same as components of 0 and 1.
+// [count, dim]: each the sum of some words' vectors, few of which are frequent, as models without layers make
+// sentences' vectors. What is near to one has little to do with what is near to those. The same words for every seed.
+inline std::vector<float> sums_of_words(size_t count, size_t dim, uint64_t seed) {
+  constexpr size_t kWords = 4000;
+  base::Random shape(7), random(seed);
+  std::vector<double> words(kWords * dim);
+  for (double& value : words) value = shape.normal();
+  std::vector<float> out(count * dim);
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t left = 4 + random.below(9); left > 0; --left) {
+      const double chance = random.uniform();
+      const auto word = static_cast<size_t>(kWords * chance * chance * chance);
+      for (size_t j = 0; j < dim; ++j) out[i * dim + j] += static_cast<float>(words[word * dim + j]);
+    }
+  }
+  return out;
+}
+
+// Clustered ones as components of 0 and 1.
 inline std::vector<float> clustered_bits(size_t count, size_t dim, uint64_t seed, size_t cluster_count = 20) {
   std::vector<float> values = clustered(count, dim, seed, cluster_count);
   for (float& value : values) value = value > 0 ? 1.0f : 0.0f;
