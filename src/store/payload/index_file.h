@@ -45,9 +45,10 @@ inline constexpr size_t kFieldSets = 6;
 
 struct FieldHead {
   uint64_t keys, values, codes, counts;  // how many of each
+  uint64_t distinct;                     // values that differ
   SetPlace sets[kFieldSets];
 };
-static_assert(sizeof(FieldHead) == 8 * (4 + 2 * kFieldSets));
+static_assert(sizeof(FieldHead) == 8 * (5 + 2 * kFieldSets));
 
 inline constexpr char kListForm = 0, kSetForm = 1;
 

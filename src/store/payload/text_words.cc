@@ -81,17 +81,18 @@ WordRules::WordRules(const FieldSchema& schema)
     max_letters = std::min(max_letters, kPrefixMax);
     min_letters = std::min(min_letters, max_letters);
   }
-  if (lowercase) {
-    WordRules plain;
-    plain.tokenizer = TokenizerKind::whitespace;
-    for (std::string& stopword : stopwords) {
-      WordReader reader;
-      std::string_view word;
-      reader.begin(plain, stopword);
-      if (reader.next(word)) stopword = std::string(word);
-    }
-    std::sort(stopwords.begin(), stopwords.end());
+  // Stop words are compared with words in their last form.
+  WordRules plain;
+  plain.tokenizer = TokenizerKind::whitespace;
+  plain.lowercase = lowercase;
+  plain.ascii_folding = ascii_folding;
+  for (std::string& stopword : stopwords) {
+    WordReader reader;
+    std::string_view word;
+    reader.begin(plain, stopword);
+    if (reader.next(word)) stopword = std::string(word);
   }
+  std::sort(stopwords.begin(), stopwords.end());
 }
 
 WordReader::~WordReader() {
