@@ -174,7 +174,9 @@ TEST(PayloadIndexes, CountInHowManySetsARowIs) {
       for (uint32_t row = 0; row < 500; ++row) {
         if (counts[row] >= count) expected.push_back(row);
       }
-      ASSERT_EQ(rows_in_at_least(count, some, all, 500).rows(), expected) << count;
+      AtLeast at_least(count, some.size(), all, 500);
+      for (const RowSet& set : some) at_least.add(set);
+      ASSERT_EQ(at_least.take().rows(), expected) << count;
     }
   }
 }
