@@ -15,6 +15,7 @@
 // codes. A value of another kind than the field's is not in here; the set "other" says which rows have such.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sextant::store {

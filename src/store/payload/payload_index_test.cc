@@ -1,5 +1,6 @@
 #include "store/payload/payload_index.h"
 
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
