@@ -84,7 +84,7 @@ class FieldIndex::Postings {
 
 FieldIndex::FieldIndex(const index::SectionFile& file, size_t number, uint32_t rows, const FieldHead& head,
                        const FieldSchema& schema)
-    : file_(file), number_(number), rows_(rows), schema_(schema), rules_(schema) {
+    : file_(file), number_(number), rows_(rows), distinct_(head.distinct), schema_(schema), rules_(schema) {
   const std::span<const std::byte> all_sets = file.get("sets");
   for (size_t i = 0; i < kFieldSets; ++i) {
     const SetPlace& place = head.sets[i];
@@ -165,15 +165,6 @@ uint64_t FieldIndex::first_string(std::string_view key) const {
 
 bool FieldIndex::is_string_key(uint64_t place, std::string_view key) const {
   return place < posting_ends_.size() && string_key(place) == key;
-}
-
-uint64_t FieldIndex::distinct() const {
-  if (has_keys_) return posting_ends_.size();
-  uint64_t out = 0;
-  for (size_t i = 0; i < integers_.size(); ++i) out += i == 0 || integers_[i] != integers_[i - 1] ? 1 : 0;
-  for (size_t i = 0; i < numbers_.size(); ++i) out += i == 0 || numbers_[i] != numbers_[i - 1] ? 1 : 0;
-  for (size_t i = 0; i < codes_.size(); ++i) out += i == 0 || codes_[i] != codes_[i - 1] ? 1 : 0;
-  return out;
 }
 
 // One test against the field.

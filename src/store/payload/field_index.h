@@ -45,8 +45,8 @@ class FieldIndex {
 
   const FieldSchema& schema() const { return schema_; }
   const RowSet& set(FieldSet which) const { return sets_[static_cast<size_t>(which)]; }
-  // Values that differ, where the field has keys or values.
-  uint64_t distinct() const;
+  // Values that differ; of a text, words.
+  uint64_t distinct() const { return distinct_; }
 
   // Whether the index knows more of this test than which rows have values of another kind.
   bool serves(const FieldTest& test) const;
@@ -80,6 +80,7 @@ class FieldIndex {
   const index::SectionFile& file_;
   size_t number_;
   uint32_t rows_;
+  uint64_t distinct_;
   FieldSchema schema_;
   WordRules rules_;
   RowSet sets_[kFieldSets];

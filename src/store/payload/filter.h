@@ -25,6 +25,10 @@
 #include "store/payload/key_path.h"
 #include "store/point_id.h"
 
+namespace simdjson::dom {
+class element;
+}
+
 namespace sextant::store {
 
 struct FilterNode;
@@ -147,6 +151,8 @@ struct FilterNode {
 //   filter.must[1].range.gte: expected a number or an RFC 3339 date-time, found "x"
 // NAME stands for the whole in messages.
 Filter parse_filter(std::string_view json, std::string_view name = "filter");
+// The same of a part of a request that was taken apart already.
+Filter parse_filter(const simdjson::dom::element& json, std::string_view name = "filter");
 
 // One spelling for equal filters; parse_filter() gives the filter back.
 std::string filter_json(const Filter& filter);

@@ -34,14 +34,14 @@ class Evaluator {
       out.upper -= one.lower;
     }
     if (node.min_should) {
-      std::vector<RowSet> lower, upper;
+      AtLeast lower = at_least(*node.min_should), upper = at_least(*node.min_should);
       for (const Condition& condition : node.min_should->conditions) {
         Bounds one = bounds(condition);
-        lower.push_back(std::move(one.lower));
-        upper.push_back(std::move(one.upper));
+        lower.add(std::move(one.lower));
+        upper.add(std::move(one.upper));
       }
-      out.lower &= rows_in_at_least(node.min_should->min_count, lower, all_, index_.rows());
-      out.upper &= rows_in_at_least(node.min_should->min_count, upper, all_, index_.rows());
+      out.lower &= lower.take();
+      out.upper &= upper.take();
     }
     return out;
   }
@@ -49,6 +49,9 @@ class Evaluator {
   std::vector<std::string> without_index() const { return {without_index_.begin(), without_index_.end()}; }
 
  private:
+  AtLeast at_least(const MinShould& min_should) const {
+    return AtLeast(min_should.min_count, min_should.conditions.size(), all_, index_.rows());
+  }
   Bounds unknown() const { return {RowSet(), all_}; }
 
   // The path's index where it knows the test.
@@ -100,10 +103,9 @@ class Evaluator {
       out &= any;
     }
     if (node.min_should) {
-      std::vector<RowSet> upper;
-      for (const Condition& condition : node.min_should->conditions)
-        upper.push_back(upper_of_objects(condition, outer));
-      out &= rows_in_at_least(node.min_should->min_count, upper, all_, index_.rows());
+      AtLeast upper = at_least(*node.min_should);
+      for (const Condition& condition : node.min_should->conditions) upper.add(upper_of_objects(condition, outer));
+      out &= upper.take();
     }
     return out;
   }
@@ -135,44 +137,37 @@ class Evaluator {
 
 }  // namespace
 
-RowSet rows_in_at_least(uint64_t count, const std::vector<RowSet>& sets, const RowSet& all, uint32_t end) {
-  if (count == 0) return all;
-  // A set of everything counts everywhere, an empty one nowhere.
-  const uint64_t everything = all.count();
-  std::vector<const RowSet*> some;
-  for (const RowSet& set : sets) {
-    const uint64_t size = set.count();
-    if (size == everything) {
-      if (--count == 0) return all;
-    } else if (size > 0) {
-      some.push_back(&set);
+AtLeast::AtLeast(uint64_t count, size_t sets, const RowSet& all, uint32_t end)
+    : missing_(count), all_(all), everything_(all.count()), end_(end), counts_(sets > kKeptMax ? end : 0) {}
+
+void AtLeast::add(RowSet set) {
+  const uint64_t size = set.count();
+  if (missing_ == 0 || size == 0) return;
+  if (size == everything_) {
+    --missing_;
+  } else if (!counts_.empty()) {
+    set.for_each([&](uint32_t row) { ++counts_[row]; });
+  } else {
+    kept_.push_back(std::move(set));
+  }
+}
+
+RowSet AtLeast::take() {
+  if (missing_ == 0) return all_;
+  if (!counts_.empty()) {
+    std::vector<uint32_t> out;
+    for (uint32_t row = 0; row < end_; ++row) {
+      if (counts_[row] >= missing_) out.push_back(row);
     }
+    return RowSet::of_sorted(out);
   }
-  if (count > some.size()) return {};
-  if (count == some.size()) {
-    RowSet out = all;
-    for (const RowSet* set : some) out &= *set;
-    return out;
+  if (missing_ > kept_.size()) return {};
+  std::vector<RowSet> in(missing_);  // in[i]: in more than i of the sets so far
+  for (const RowSet& set : kept_) {
+    for (size_t i = in.size(); i-- > 1;) in[i] |= in[i - 1] & set;
+    in[0] |= set;
   }
-  // So few steps, each a set at a time; else rows are counted one by one.
-  constexpr uint64_t kStepsMax = 256;
-  if (count * some.size() <= kStepsMax) {
-    std::vector<RowSet> in(count);  // in[i]: in more than i of the sets so far
-    for (const RowSet* set : some) {
-      for (size_t i = count; i-- > 1;) in[i] |= in[i - 1] & *set;
-      in[0] |= *set;
-    }
-    return std::move(in.back());
-  }
-  std::vector<uint32_t> counts(end);
-  for (const RowSet* set : some) {
-    set->for_each([&](uint32_t row) { ++counts[row]; });
-  }
-  std::vector<uint32_t> out;
-  for (uint32_t row = 0; row < end; ++row) {
-    if (counts[row] >= count) out.push_back(row);
-  }
-  return RowSet::of_sorted(out);
+  return std::move(in.back());
 }
 
 RowBounds evaluate_filter(const PayloadIndex& index, const Filter& filter, const RowSet& all,

@@ -5,6 +5,8 @@
 // no index knows has the bounds none and all, and the rest of the filter still narrows.
 #pragma once
 
+#include <vector>
+
 #include "store/payload/payload_index.h"
 
 namespace sextant::store {
@@ -12,7 +14,25 @@ namespace sextant::store {
 RowBounds evaluate_filter(const PayloadIndex& index, const Filter& filter, const RowSet& all,
                           const SegmentPoints& points);
 
-// The rows that are in at least COUNT of the sets, all of which are within ALL, whose rows are below END.
-RowSet rows_in_at_least(uint64_t count, const std::vector<RowSet>& sets, const RowSet& all, uint32_t end);
+// The rows that are in at least COUNT of some sets, which come one after the other.
+class AtLeast {
+ public:
+  // SETS: how many will come. All are within ALL, whose rows are below END, and ALL outlives this.
+  AtLeast(uint64_t count, size_t sets, const RowSet& all, uint32_t end);
+  void add(RowSet set);
+  // Once.
+  RowSet take();
+
+ private:
+  // So many sets are kept; of more each row's number is counted, which takes memory for the rows alone.
+  static constexpr size_t kKeptMax = 32;
+
+  uint64_t missing_;  // less one for each set of everything
+  const RowSet& all_;
+  uint64_t everything_;
+  uint32_t end_;
+  std::vector<RowSet> kept_;
+  std::vector<uint32_t> counts_;
+};
 
 }  // namespace sextant::store

@@ -487,6 +487,8 @@ class FilterParser {
 
 }  // namespace
 
+Filter parse_filter(const Element& json, std::string_view name) { return FilterParser(name).filter(json); }
+
 Filter parse_filter(std::string_view json, std::string_view name) {
   const FilterParser failing(name);
   if (json.size() > Filter::kBytesMax) {
@@ -502,7 +504,7 @@ Filter parse_filter(std::string_view json, std::string_view name) {
     failing.fail(fmt::format("filters lie more than {} deep in each other", Filter::kDepthMax));
   }
   if (error) failing.fail(fmt::format("not valid JSON: {}", simdjson::error_message(error)));
-  return FilterParser(name).filter(root);
+  return parse_filter(root, name);
 }
 
 }  // namespace sextant::store

@@ -5,6 +5,7 @@
 // it; a point is inside where the ring winds around it, outside of every hole. Threads: values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -15,6 +15,7 @@
 // codes. A value of another kind than the field's is not in here; the set "other" says which rows have such.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sextant::store {
@@ -45,9 +46,10 @@ inline constexpr size_t kFieldSets = 6;
 
 struct FieldHead {
   uint64_t keys, values, codes, counts;  // how many of each
+  uint64_t distinct;                     // values that differ
   SetPlace sets[kFieldSets];
 };
-static_assert(sizeof(FieldHead) == 8 * (4 + 2 * kFieldSets));
+static_assert(sizeof(FieldHead) == 8 * (5 + 2 * kFieldSets));
 
 inline constexpr char kListForm = 0, kSetForm = 1;
 

@@ -102,6 +102,13 @@ class FieldWriter {
 };
 
 template <class Value>
+uint64_t distinct_values(const std::vector<Entry<Value>>& entries) {
+  uint64_t out = 0;
+  for (size_t i = 0; i < entries.size(); ++i) out += i == 0 || entries[i].value != entries[i - 1].value ? 1 : 0;
+  return out;
+}
+
+template <class Value>
 uint64_t write_values(FieldWriter& out, const std::vector<Entry<Value>>& entries) {
   std::vector<Value> values;
   std::vector<uint32_t> rows;
@@ -322,6 +329,9 @@ struct PayloadIndexBuilder::Field {
     out.section("counts", numbers_of);
     out.section("count_rows", rows);
     head.counts = counts.size();
+    // Each kind fills one of them.
+    head.distinct = strings.size() + distinct_values(integers) + distinct_values(numbers);
+    for (size_t i = 0; i < places.size(); ++i) head.distinct += i == 0 || places[i].code != places[i - 1].code ? 1 : 0;
     return head;
   }
 };

@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -54,9 +55,9 @@ struct Parser {
       padded = std::vector<char>();
     }
     const size_t room = text.size() + simdjson::SIMDJSON_PADDING;
-    if (padded.size() < room) padded.resize(std::max<size_t>(room, 4096));
+    if (padded.size() < room) padded.resize(std::bit_ceil(std::max<size_t>(room, 4096)));
     if (parser.capacity() < text.size() || parser.max_depth() != kPayloadDepthMax) {
-      const auto error = parser.allocate(std::max<size_t>(text.size(), 4096), kPayloadDepthMax);
+      const auto error = parser.allocate(std::bit_ceil(std::max<size_t>(text.size(), 4096)), kPayloadDepthMax);
       if (error) return error;
     }
     std::memcpy(padded.data(), text.data(), text.size());

@@ -94,10 +94,12 @@ TEST(RowSets, CombineAsSetsDo) {
     std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(expected));
     ASSERT_EQ((x - y).rows(), expected);
     ASSERT_EQ(x.contains(7), a.contains(7));
-    x &= x;
-    x |= x;
+    // One and the same set.
+    const RowSet& same = x;
+    x &= same;
+    x |= same;
     ASSERT_EQ(x.rows(), sorted(a));
-    x -= x;
+    x -= same;
     ASSERT_TRUE(x.empty());
   }
 }

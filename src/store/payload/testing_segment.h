@@ -143,7 +143,6 @@ inline size_t ask_everything(const std::filesystem::path& path, const SomePoints
   for (const Filter& filter : filters) attempt([&] { index->evaluate(filter, points.all(), points); });
   for (const auto& [path_text, schema] : index->schema().fields()) {
     const FieldIndex& field = *index->field(path_text);
-    attempt([&] { static_cast<void>(field.distinct()); });
     if (field.has_facets()) attempt([&] { field.facets(points.all(), [](const FacetValue&, uint64_t) {}); });
     if (field.has_order()) {
       attempt([&] { field.order({true, {}}, points.all(), [](const OrderValue&, uint32_t) { return true; }); });

@@ -9,6 +9,7 @@
 #include <unicode/utext.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "base/utf8.h"
@@ -17,16 +18,25 @@
 namespace sextant::store {
 namespace {
 
+constexpr std::array<bool, 128> kAsciiLettersAndDigits = [] {
+  std::array<bool, 128> out{};
+  for (char c = '0'; c <= '9'; ++c) out[static_cast<size_t>(c)] = true;
+  for (char c = 'a'; c <= 'z'; ++c) out[static_cast<size_t>(c)] = out[static_cast<size_t>(c - 32)] = true;
+  return out;
+}();
+constexpr std::array<bool, 128> kAsciiNoSpace = [] {
+  std::array<bool, 128> out{};
+  for (size_t c = 0; c < 128; ++c) out[c] = c != ' ' && (c < '\t' || c > '\r');
+  return out;
+}();
+
+// Beyond ASCII.
 bool is_letter_or_digit(char32_t c) {
-  if (c < 0x80) return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
   const auto point = static_cast<UChar32>(c);
   return u_hasBinaryProperty(point, UCHAR_ALPHABETIC) || (U_GET_GC_MASK(point) & U_GC_N_MASK) != 0;
 }
 
-bool is_space(char32_t c) {
-  if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
-  return u_isUWhiteSpace(static_cast<UChar32>(c)) != 0;
-}
+bool is_space(char32_t c) { return u_isUWhiteSpace(static_cast<UChar32>(c)) != 0; }
 
 void check(UErrorCode status, std::string_view what) {
   if (U_FAILURE(status)) {
@@ -81,17 +91,18 @@ WordRules::WordRules(const FieldSchema& schema)
     max_letters = std::min(max_letters, kPrefixMax);
     min_letters = std::min(min_letters, max_letters);
   }
-  if (lowercase) {
-    WordRules plain;
-    plain.tokenizer = TokenizerKind::whitespace;
-    for (std::string& stopword : stopwords) {
-      WordReader reader;
-      std::string_view word;
-      reader.begin(plain, stopword);
-      if (reader.next(word)) stopword = std::string(word);
-    }
-    std::sort(stopwords.begin(), stopwords.end());
+  // Stop words are compared with words in their last form.
+  WordRules plain;
+  plain.tokenizer = TokenizerKind::whitespace;
+  plain.lowercase = lowercase;
+  plain.ascii_folding = ascii_folding;
+  for (std::string& stopword : stopwords) {
+    WordReader reader;
+    std::string_view word;
+    reader.begin(plain, stopword);
+    if (reader.next(word)) stopword = std::string(word);
   }
+  std::sort(stopwords.begin(), stopwords.end());
 }
 
 WordReader::~WordReader() {
@@ -128,18 +139,20 @@ bool WordReader::next_segment(std::string_view& piece) {
 bool WordReader::next_piece(std::string_view& piece) {
   if (rules_->tokenizer == TokenizerKind::multilingual) return next_segment(piece);
   const bool by_space = rules_->tokenizer == TokenizerKind::whitespace;
+  const std::array<bool, 128>& ascii = by_space ? kAsciiNoSpace : kAsciiLettersAndDigits;
   size_t begin = 0, position = 0;
   bool inside = false;
   while (position < rest_.size()) {
     const size_t at = position;
     const auto byte = static_cast<unsigned char>(rest_[at]);
-    char32_t c = byte;
+    bool belongs = false;
     if (byte < 0x80) {
       ++position;
+      belongs = ascii[byte];
     } else {
-      c = base::decode_utf8(rest_, position);
+      const char32_t c = base::decode_utf8(rest_, position);
+      belongs = by_space ? !is_space(c) : is_letter_or_digit(c);
     }
-    const bool belongs = by_space ? !is_space(c) : is_letter_or_digit(c);
     if (belongs && !inside) begin = at;
     if (!belongs && inside) {
       piece = rest_.substr(begin, at - begin);

@@ -42,6 +42,8 @@ TEST(TextWords, FollowTheIndexesParameters) {
   EXPECT_THAT(words("a bc déf ghij", rules_of(R"("min_token_len": 2, "max_token_len": 3)")), ElementsAre("bc", "déf"));
   EXPECT_THAT(words("Ação ÆØ ﬁn", rules_of(R"("ascii_folding": true)")), ElementsAre("acao", "aeo", "fin"));
   EXPECT_THAT(words("The end", rules_of(R"("stopwords": {"custom": ["THE"]})")), ElementsAre("end"));
+  EXPECT_THAT(words("Été fini", rules_of(R"("ascii_folding": true, "stopwords": {"custom": ["été"]})")),
+              ElementsAre("fini"));
   EXPECT_THAT(words("今天是星期一", rules_of(R"("tokenizer": "multilingual")")), testing::Contains("星期一"));
   EXPECT_THAT(words("What are you, waiting?", rules_of(R"("tokenizer": "multilingual")")),
               ElementsAre("what", "are", "you", "waiting"));
