@@ -117,6 +117,12 @@ void SectionFile::verify() const {
   }
 }
 
+std::vector<std::string> SectionFile::names() const {
+  std::vector<std::string> names;
+  for (const Section& section : sections_) names.push_back(section.name);
+  return names;
+}
+
 bool SectionFile::has(std::string_view name) const {
   for (const Section& section : sections_) {
     if (section.name == name) return true;

@@ -50,6 +50,8 @@ class SectionFile {
   void verify() const;
 
   bool has(std::string_view name) const;
+  // In the order of the file.
+  std::vector<std::string> names() const;
   // The section as COUNT elements of T. Throws corrupted where it is missing or has another size.
   template <class T>
   std::span<const T> get(std::string_view name, size_t count) const {

@@ -129,21 +129,53 @@ std::string Database::resolve(std::string_view name) const {
   return alias == aliases_.end() ? std::string(name) : alias->second;
 }
 
-std::shared_ptr<PointStore> Database::create(std::string_view name, const StoreConfig& config) {
+void Database::check_new(std::string_view name) const {
   check_name(name, "collection");
-  std::lock_guard lock(mutex_);
   if (collections_.contains(name) || aliases_.contains(name)) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: collection '{}' exists", folder_.string(), name));
   }
-  const uint64_t number = next_number_++;
-  PointStore::create(folder_of(number), config, resources_);
+}
+
+// From now on it is there.
+void Database::list(std::string_view name, uint64_t number) {
   rocksdb::WriteBatch batch;
   batch.Put(key_of(kCollection, name), fmt::format("{}", number));
   write(batch);
   collections_.emplace(name, number);
+}
+
+std::shared_ptr<PointStore> Database::create(std::string_view name, const StoreConfig& config) {
+  std::lock_guard lock(mutex_);
+  check_new(name);
+  const uint64_t number = next_number_++;
+  PointStore::create(folder_of(number), config, resources_);
+  list(name, number);
   auto store = std::make_shared<PointStore>(folder_of(number), resources_, options_.store);
   open_[std::string(name)] = store;
   return store;
+}
+
+SnapshotReport Database::restore(std::string_view name, const std::filesystem::path& snapshot) {
+  std::lock_guard lock(mutex_);
+  check_new(name);
+  const uint64_t number = next_number_++;
+  try {
+    base::make_folders(folder_of(number) / "segments");
+    const SnapshotReport report = restore_snapshot(snapshot, folder_of(number) / "truth");
+    // It is opened once before anybody may rely on it.
+    const Truth truth(folder_of(number) / "truth", resources_);
+    truth.config();
+    if (truth.state().version != report.version) {
+      throw Error(ErrorCode::corrupted, fmt::format("{}: its points are of version {}, expected {}", snapshot.string(),
+                                                    truth.state().version, report.version));
+    }
+    list(name, number);
+    return report;
+  } catch (...) {
+    std::error_code error;
+    std::filesystem::remove_all(folder_of(number), error);
+    throw;
+  }
 }
 
 std::shared_ptr<PointStore> Database::open(std::string_view name) {

@@ -20,6 +20,7 @@
 
 #include "store/folder_lock.h"
 #include "store/point_store.h"
+#include "store/snapshot.h"
 
 namespace sextant::store {
 
@@ -41,6 +42,8 @@ class Database {
   std::shared_ptr<PointStore> create(std::string_view name, const StoreConfig& config);
   // NAME or an alias of it. Throws not_found, naming those that there are.
   std::shared_ptr<PointStore> open(std::string_view name);
+  // Of a snapshot. Throws as create() and restore_snapshot() do.
+  SnapshotReport restore(std::string_view name, const std::filesystem::path& snapshot);
   bool contains(std::string_view name) const;
   // Whoever has it open still reads; its files go when nobody does. Aliases of it go, too.
   void remove(std::string_view name);
@@ -59,6 +62,9 @@ class Database {
  private:
   std::filesystem::path folder_of(uint64_t number) const;
   std::string resolve(std::string_view name) const;
+  // REQUIRES: mutex_ is held.
+  void check_new(std::string_view name) const;
+  void list(std::string_view name, uint64_t number);
   [[noreturn]] void not_found(std::string_view name) const;
   void write(rocksdb::WriteBatch& batch);
 

@@ -128,6 +128,52 @@ void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
   }
 }
 
+void FilterRows::for_each_part(const std::function<void(const PayloadIndex*, const RowSet&)>& take_index,
+                               const std::string& path, const std::function<void(const PointView&)>& take_point) {
+  std::vector<PointId> ids;
+  auto flush = [&] {
+    const auto records = view_.truth->find(ids, view_.moment.get());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (records[i]) take_point({ids[i], reader_.read(records[i]->payload), {}});
+    }
+    ids.clear();
+  };
+  auto take_id = [&](const PointId& id) {
+    ids.push_back(id);
+    if (ids.size() == kPointsAtOnce) flush();
+  };
+  auto take_places = [&](const RowSet& set, const auto& id_of) {
+    set.for_each([&](uint32_t place) { take_id(id_of(place)); });
+  };
+  for (const SegmentPart& part : view_.segments) {
+    if (part.info.rows == 0) continue;
+    if (!part.segment) {
+      view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
+                            [&](const Truth::RowVectors& row) {
+                              const auto record = view_.truth->find({&row.id, 1}, view_.moment.get());
+                              if (record[0] && matches(row.id, *record[0])) take_id(row.id);
+                              return true;
+                            });
+      continue;
+    }
+    const auto id_of = [&](uint32_t place) { return part.segment->id(place); };
+    RowSet set = RowSet::of_words(places(part));
+    if (part.payload == nullptr || part.payload->field(path) == nullptr) {
+      take_places(set, id_of);
+      continue;
+    }
+    std::vector<uint32_t> changed;
+    part.changed.for_each([&](uint32_t place) { changed.push_back(place); });
+    const RowSet stale = set & RowSet::of_sorted(changed);
+    take_places(stale, id_of);
+    take_index(part.payload.get(), set - stale);
+  }
+  for (const TailPart& part : view_.tails) {
+    take_places(RowSet::of_words(places(part)), [&](uint32_t place) { return part.tail->id(place); });
+  }
+  flush();
+}
+
 uint64_t FilterRows::count() {
   uint64_t count = 0;
   for_each([&](const PointId&) { ++count; });

@@ -14,6 +14,7 @@
 #include "store/payload/filter.h"
 #include "store/payload/payload_match.h"
 #include "store/payload/payload_reader.h"
+#include "store/payload/row_set.h"
 #include "store/view.h"
 
 namespace sextant::store {
@@ -28,6 +29,10 @@ class FilterRows {
   std::vector<uint64_t> places(const TailPart& part);
   // Calls take for every point of the view that matches, in no order.
   void for_each(const std::function<void(const PointId&)>& take);
+  // Calls take_index for the matching places of each segment that has an index on PATH, and take_point for every other
+  // point that matches.
+  void for_each_part(const std::function<void(const PayloadIndex*, const RowSet&)>& take_index, const std::string& path,
+                     const std::function<void(const PointView&)>& take_point);
   // How many that are.
   uint64_t count();
   bool matches(const PointId& id, const PointRecord& record);

@@ -248,6 +248,36 @@ uint64_t PointStore::count(const Filter& filter) const {
   return FilterRows(*view, filter).count();
 }
 
+std::vector<FacetCount> PointStore::facet(const KeyPath& path, const std::optional<Filter>& filter,
+                                          size_t limit) const {
+  remove_expired();
+  const ViewPointer view = this->view();
+  const FieldSchema* schema = view->config->payload_schema.find(path.text());
+  std::vector<FacetCounter> counters;
+  if (schema != nullptr) {
+    counters.emplace_back(path, *schema);
+  } else {
+    // Nobody said what the field is, so its values are taken for what they are.
+    for (const FieldKind kind : {FieldKind::boolean, FieldKind::integer, FieldKind::keyword}) {
+      counters.emplace_back(path, FieldSchema{.kind = kind});
+    }
+  }
+  const Filter all;
+  FilterRows rows(*view, filter ? *filter : all);
+  rows.for_each_part([&](const PayloadIndex* index, const RowSet& within) { counters.front().add(*index, within); },
+                     schema != nullptr ? path.text() : "",
+                     [&](const PointView& point) {
+                       for (FacetCounter& counter : counters) counter.add(point);
+                     });
+  std::vector<FacetCount> out;
+  for (const FacetCounter& counter : counters) {
+    for (FacetCount& count : counter.top(limit)) out.push_back(std::move(count));
+  }
+  std::stable_sort(out.begin(), out.end(), [](const FacetCount& a, const FacetCount& b) { return a.count > b.count; });
+  if (out.size() > limit) out.resize(limit);
+  return out;
+}
+
 StoreInfo PointStore::info() const {
   remove_expired();
   const ViewPointer view = this->view();

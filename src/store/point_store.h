@@ -28,7 +28,9 @@
 
 #include "store/merge_policy.h"
 #include "store/operation.h"
+#include "store/payload/facet_counter.h"
 #include "store/payload/filter.h"
+#include "store/snapshot.h"
 #include "store/view.h"
 
 namespace sextant::store {
@@ -143,6 +145,13 @@ class PointStore {
   // Indexes a field of payloads, in another way than before or not any more (nullopt): returns when all segments have
   // it. Filters on it answer all the while. Throws not_found, exhausted (too many).
   void set_payload_field(const KeyPath& path, const std::optional<FieldSchema>& field);
+
+  // The values of a field, each with how many of FILTER's points have it, the most frequent first. Indexes are used
+  // where there are some.
+  std::vector<FacetCount> facet(const KeyPath& path, const std::optional<Filter>& filter, size_t limit) const;
+
+  // What there is now, in one file.
+  SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*view()->truth, path); }
 
   // Makes segments of all rows there are now, and waits for them.
   void flush();

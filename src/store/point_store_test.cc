@@ -266,7 +266,17 @@ TEST(PointStores, AnswerFiltersFromIndexesAsTheyDoFromPayloads) {
   const ScrollAnswer page = store->scroll({.from = PointId::of(5), .limit = 3, .filter = odd});
   EXPECT_EQ(page.points.at(2).id, PointId::of(8));
   EXPECT_EQ(page.next, PointId::of(11));
+  const auto facets =
+      store->facet(KeyPath::parse("color"), parse_filter(R"({"must":{"key":"n","range":{"lt":60}}})"), 2);
+  const auto plain = [&](const std::vector<FacetCount>& counts) {
+    std::string out;
+    for (const FacetCount& count : counts)
+      out += fmt::format("{}:{} ", std::get<std::string>(count.value), count.count);
+    return out;
+  };
+  EXPECT_EQ(plain(facets), "red:21 blue:20 ");
   store->set_payload_field(KeyPath::parse("color"), std::nullopt);
+  EXPECT_EQ(plain(store->facet(KeyPath::parse("color"), std::nullopt, 5)), "red:28 blue:26 green:26 ");
   answer = store->search(request);
   EXPECT_THAT(ids_of(answer), ElementsAre(11, 8, 7));
   EXPECT_THAT(answer.without_index, ElementsAre("color"));

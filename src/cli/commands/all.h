@@ -14,7 +14,7 @@ void add_demo(Command app, Context& context);
 // Collections of points.
 void add_collection(Command app, Context& context);
 void add_add(Command app, Context& context);
-void add_points(Command app, Context& context);  // get, delete, scroll, count
+void add_points(Command app, Context& context);  // get, delete, scroll, count, facet
 // Vectors.
 void add_embed(Command app, Context& context);
 void add_similarity(Command app, Context& context);

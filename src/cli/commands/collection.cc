@@ -112,6 +112,9 @@ void info(const DatabaseSettings& settings, const Context& context) {
   out["indexed_points"] = info.indexed_points;
   out["newest_rows"] = info.tail_rows;
   out["truth_bytes"] = info.truth_bytes;
+  for (const auto& [path, field] : config->payload_schema.fields()) {
+    out["payload_schema"][path] = base::parse_json(store::field_schema_json(field));
+  }
   uint64_t segment_bytes = 0;
   out["segments"] = ordered_json::array();
   for (const auto& segment : info.segments) {
@@ -137,6 +140,9 @@ void info(const DatabaseSettings& settings, const Context& context) {
     print(fmt::format("vector      {}{} of {}, {}, {}\n", vector.name.empty() ? "" : "'" + vector.name + "': ",
                       name(vector.kind), vector.dim, name(vector.metric), name(vector.type)));
   }
+  for (const auto& [path, field] : config->payload_schema.fields()) {
+    print(fmt::format("field       {}, {}\n", path, name(field.kind)));
+  }
   print(fmt::format("durability  {}\n", name(config->durability)));
   print(fmt::format("on disk     {} of points, {} of indexes\n", bytes_text(info.truth_bytes),
                     bytes_text(segment_bytes)));
@@ -147,6 +153,18 @@ void info(const DatabaseSettings& settings, const Context& context) {
       print(fmt::format("damaged     segment {}: {}\n", segment.info.number, segment.damage));
   }
   if (!info.last_error.empty()) print(fmt::format("trouble     {}\n", info.last_error));
+}
+
+void show_snapshot(const store::SnapshotReport& report, std::string_view done, const std::string& path,
+                   const Context& context) {
+  if (context.json) {
+    print(base::json_text(ordered_json{
+              {"snapshot", path}, {"points", report.points}, {"version", report.version}, {"bytes", report.bytes}}) +
+          "\n");
+  } else {
+    context.note("{} {} points, version {}: {}, {}", done, report.points, report.version, path,
+                 bytes_text(report.bytes));
+  }
 }
 
 }  // namespace
@@ -231,6 +249,52 @@ void add_collection(Command app, Context& context) {
       for (const std::string& damage : damages) context.note("Damaged, and made again: {}", damage);
       context.note("{} points in {} segments{}", info.points, info.segments.size(),
                    which == "verify" && damages.empty() ? ", all as they were written" : "");
+    });
+  }
+  {
+    auto settings = std::make_shared<DatabaseSettings>();
+    auto output = std::make_shared<std::string>();
+    Command command = group.subcommand("snapshot", "Write a collection as it is now into one file");
+    add_collection_options(command, *settings);
+    command.option("--output,-o", *output, "The file to write").required();
+    add_common_options(command, context, Common::json);
+    command.callback([settings, output, &context] {
+      const auto database = open_database(*settings, context);
+      show_snapshot(database->open(settings->collection)->snapshot(*output), "Wrote", *output, context);
+    });
+  }
+  {
+    auto settings = std::make_shared<DatabaseSettings>();
+    auto input = std::make_shared<std::string>();
+    Command command = group.subcommand("restore", "Make a collection of a snapshot");
+    add_collection_options(command, *settings);
+    command.option("--input,-i", *input, "The snapshot").required();
+    add_common_options(command, context, Common::json);
+    command.callback([settings, input, &context] {
+      const auto database = open_database(*settings, context, true);
+      show_snapshot(database->restore(settings->collection, *input), "Restored", *input, context);
+    });
+  }
+  {
+    auto settings = std::make_shared<DatabaseSettings>();
+    auto field = std::make_shared<std::string>();
+    auto schema = std::make_shared<std::string>();
+    Command command = group.subcommand("field", "Index a field of the payloads, so that filters need not read them");
+    add_collection_options(command, *settings);
+    command.option("FIELD", *field, "A dotted path, such as color or tags[].name").required();
+    command
+        .option("SCHEMA", *schema,
+                R"(keyword, integer, float, bool, datetime, geo, text, uuid, none, or JSON such as '{"type": "text"}')")
+        .required();
+    add_common_options(command, context, Common::quiet | Common::threads);
+    command.callback([settings, field, schema, &context] {
+      const auto database = open_database(*settings, context);
+      std::optional<store::FieldSchema> parsed;
+      if (*schema != "none") {
+        parsed = store::parse_field_schema(schema->starts_with('{') ? *schema : '"' + *schema + '"', "SCHEMA");
+      }
+      database->open(settings->collection)->set_payload_field(store::KeyPath::parse(*field), parsed);
+      context.note("Field '{}' is {}", *field, parsed ? "indexed" : "not indexed any more");
     });
   }
 }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/database.h"
+#include "cli/table.h"
 
 namespace sextant::cli {
 namespace {
@@ -97,6 +98,20 @@ void count(const PointsSettings& settings, const Context& context) {
   print(context.json ? fmt::format("{{\"count\": {}}}\n", found) : fmt::format("{}\n", found));
 }
 
+void facet(const PointsSettings& settings, const Context& context) {
+  const auto database = open_database(settings.database, context);
+  const auto points = database->open(settings.database.collection);
+  const auto counts = points->facet(store::KeyPath::parse(settings.ids.front()), filter_of(settings), settings.limit);
+  ordered_json out = ordered_json::array();
+  Table table({"value", "points"});
+  for (const store::FacetCount& count : counts) {
+    const ordered_json value = std::visit([](const auto& v) { return ordered_json(v); }, count.value);
+    out.push_back({{"value", value}, {"count", count.count}});
+    table.add({value.is_string() ? value.get<std::string>() : base::json_text(value), fmt::format("{}", count.count)});
+  }
+  print(context.json ? base::json_text(out) + "\n" : table.text());
+}
+
 constexpr const char* kFilterHelp =
     R"(Such as '{"must": {"key": "color", "match": {"value": "red"}}}'; docs/filters.md)";
 
@@ -139,6 +154,16 @@ void add_points(Command app, Context& context) {
     command.option("--filter", settings->filter, kFilterHelp);
     add_common_options(command, context, Common::json);
     command.callback([settings, &context] { count(*settings, context); });
+  }
+  {
+    auto settings = std::make_shared<PointsSettings>();
+    Command command = app.subcommand("facet", "The values of a field, and how many points have each");
+    add_collection_options(command, settings->database);
+    command.option("FIELD", settings->ids, "A dotted path, such as color or tags[].name").required().count(1, 1);
+    command.option("--filter", settings->filter, kFilterHelp);
+    command.option("--limit,-k", settings->limit, "How many values").range(1, 1e9).show_default();
+    add_common_options(command, context, Common::json);
+    command.callback([settings, &context] { facet(*settings, context); });
   }
 }
 

@@ -179,7 +179,8 @@ void search_collection(const SearchSettings& options, const Context& context) {
                                   {"exact", answer.exact},
                                   {"embed_ms", embed_ms},
                                   {"search_ms", search_ms},
-                                  {"payloads_read", answer.payloads_read}};
+                                  {"payloads_read", answer.payloads_read},
+                                  {"without_index", answer.without_index}};
     out["hits"] = nlohmann::ordered_json::array();
     for (size_t i = 0; i < answer.points.size(); ++i) {
       nlohmann::ordered_json hit = {{"rank", i + 1}, {"score", answer.points[i].score}};
@@ -219,7 +220,10 @@ void search_collection(const SearchSettings& options, const Context& context) {
     }
     print(table.text());
     if (answer.payloads_read > 0) {
-      print(fmt::format("No index could answer the filter alone: {} payloads were read.\n", answer.payloads_read));
+      print(fmt::format("No index could answer the filter alone: {} payloads were read{}\n", answer.payloads_read,
+                        answer.without_index.empty()
+                            ? ""
+                            : fmt::format("; without an index: {}", fmt::join(answer.without_index, ", "))));
     }
   }
   print(
