@@ -144,6 +144,15 @@ TEST(PointStores, WriteOnlyOverTheVersionThatWasExpected) {
   EXPECT_EQ(store->get(std::vector{PointId::of(1)})[0]->payload, R"({"a":2})");
 }
 
+TEST(PointStores, ReplaceAndRemoveInOneStep) {
+  TestingStore store(testing_config(2));
+  store->write(UpsertPoints{{testing_point(1, {0, 0}), testing_point(2, {1, 0}), testing_point(3, {2, 0})}});
+  UpsertPoints shorter{{testing_point(1, {5, 5})}};
+  shorter.remove = {PointId::of(2), PointId::of(3), PointId::of(4)};
+  EXPECT_EQ(store->write(shorter).removed, 2u);
+  EXPECT_THAT(ids_of(store->search(near({0, 0}, 5))), ElementsAre(1));
+}
+
 TEST(PointStores, ForgetPointsWhoseTimeHasCome) {
   uint64_t now = 1000;
   StoreOptions options{.background = false, .now_ms = [&] { return now; }};

@@ -164,13 +164,14 @@ class PointStore::Group {
     };
     for (const Pending* pending : group) {
       for (const PreparedPoint& point : pending->prepared.points) want(point.id);
-      const Operation& operation = *pending->prepared.operation;
-      if (const auto* remove = std::get_if<DeletePoints>(&operation))
-        std::for_each(remove->ids.begin(), remove->ids.end(), want);
-      if (const auto* remove = std::get_if<DeleteVectors>(&operation))
-        std::for_each(remove->ids.begin(), remove->ids.end(), want);
-      if (const auto* change = std::get_if<ChangePayload>(&operation))
-        std::for_each(change->ids.begin(), change->ids.end(), want);
+      std::visit(
+          [&](const auto& operation) {
+            if constexpr (requires { operation.ids; }) std::for_each(operation.ids.begin(), operation.ids.end(), want);
+            if constexpr (requires { operation.remove; }) {
+              std::for_each(operation.remove.begin(), operation.remove.end(), want);
+            }
+          },
+          *pending->prepared.operation);
     }
     auto records = view_.truth->find(ids, nullptr);
     for (size_t i = 0; i < ids.size(); ++i) points_[ids[i]] = std::move(records[i]);

@@ -56,7 +56,7 @@ TEST_F(CollectionCommands, TakeRowsWithVectorsAndFindThem) {
               testing::StartsWith("{\"acknowledged\": 10}\n{\"acknowledged\": 20}\n{\"acknowledged\": 30}\n"));
   // The same again changes nothing.
   const Outcome again = run({"add", "--input", input, "--json"});
-  EXPECT_EQ(base::parse_json(again.out)["unchanged"], 30);
+  EXPECT_THAT(again.out, HasSubstr("\"unchanged\":30"));
   EXPECT_EQ(json({"count"})["count"], 30);
   const std::string red = R"({"must": {"key": "color", "match": {"value": "red"}}})";
   EXPECT_EQ(json({"count", "--filter", red})["count"], 15);
@@ -111,7 +111,7 @@ TEST_F(CollectionCommands, SayWhatIsWrongInOneLine) {
 
 TEST_F(CollectionCommands, RefuseAnotherModelThanTheCollections) {
   ASSERT_EQ(run({"collection", "create", "--model", "builtin"}).status, 0);
-  const std::string other = std::string(SEXTANT_SOURCE_DIR) + "/tests/golden/models/model2vec-small";
+  const std::string other = std::string(SEXTANT_SOURCE_DIR) + "/tests/golden/models/e2e-minilm-style";
   if (!std::filesystem::exists(other)) GTEST_SKIP() << other << " is not there";
   EXPECT_THAT(run({"search", "a", "--model", other}).err, HasSubstr("which are not comparable"));
 }
