@@ -195,7 +195,7 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
     for (size_t i = 0; i < batch.size(); ++i) {
       io::Row& row = batch[i];
       const bool same = known[i] && known[i]->payload == row.payload_json &&
-                        (row.vector.empty() || known[i]->vectors == vectors_of(row.vector));
+                        (row.vector.empty() || known[i]->vectors == store::NamedVectors{{"", {row.vector, {}}}});
       if (same) {
         ++report.unchanged;
         continue;
