@@ -1,7 +1,10 @@
 // What happens in the background: segments are made of the newest rows, merged, and made again where they are damaged.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 
+#include "base/files.h"
 #include "sextant/error.h"
 #include "store/point_store.h"
 
@@ -48,9 +51,7 @@ void PointStore::keep() {
     bool worked = false;
     try {
       std::lock_guard build_lock(build_mutex_);
-      const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
-      if (range) build(*range);
-      worked = range.has_value();
+      worked = build_next(rest);
     } catch (const std::exception& caught) {
       error = caught.what();
     }
@@ -71,32 +72,50 @@ void PointStore::keep() {
   }
 }
 
+// Makes the segment that is wanted most. REQUIRES: build_mutex_ is held.
+bool PointStore::build_next(bool rest) {
+  // Before the ranges are looked at.
+  const uint64_t opening = openings_;
+  const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
+  if (range) build(*range, opening);
+  return range.has_value();
+}
+
 // REQUIRES: build_mutex_ is held.
-void PointStore::build(const RowRange& range) {
-  const ViewPointer view = this->view();
+void PointStore::build(const RowRange& range, uint64_t opening) {
   SegmentInfo info;
   info.number = next_segment_++;
   info.row_begin = range.begin;
   info.row_end = range.end;
-  info.version = view->state.version;
   const std::filesystem::path folder = segment_folder(info.number);
   try {
+    const ViewPointer view = this->view();
+    info.version = view->state.version;
     info = Segment::build(folder, info, *view->config, *view->moment,
                           {.threads = options_.threads, .stop = &stop_builds_});
-    take_segment(info);
   } catch (...) {
-    std::error_code error;
-    std::filesystem::remove_all(folder, error);
+    base::remove_all(folder);
     throw;
   }
+  take_segment(info, opening);
 }
 
 // Puts a segment in the place of the parts that have its rows.
-void PointStore::take_segment(const SegmentInfo& info) {
+void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
+  const std::filesystem::path folder = segment_folder(info.number);
   std::shared_ptr<const Segment> segment;
-  if (info.rows > 0) segment = std::make_shared<const Segment>(segment_folder(info.number), info, *view()->config);
+  try {
+    if (info.rows > 0) segment = std::make_shared<const Segment>(folder, info, *view()->config);
+  } catch (...) {
+    base::remove_all(folder);
+    throw;
+  }
   std::lock_guard lock(write_mutex_);
-  if (failed_) throw Error(ErrorCode::unavailable, "a write failed; its truth is opened again before the next");
+  if (failed_ || opening != openings_) {
+    base::remove_all(folder);
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{}: a write failed while a segment was made; it is made again", folder_.string()));
+  }
   const ViewPointer now = view();
   auto next = std::make_shared<View>(*now);
   SegmentPart part;
@@ -130,19 +149,18 @@ void PointStore::take_segment(const SegmentInfo& info) {
   std::vector<SegmentInfo> infos;
   for (const SegmentPart& listed : next->segments) infos.push_back(listed.info);
   batch.put_segments(write_segments(infos));
-  try {
-    now->truth->write(batch, true);
-  } catch (...) {
-    failed_ = true;
-    throw;
-  }
+  // Where this fails it is not known which list the disk has. Both are good, and the folders of the other are removed
+  // when that is known.
+  failed_ = true;
+  now->truth->write(batch, true);
   publish(std::move(next));
+  failed_ = false;
   for (const auto& old : replaced) old->make_obsolete();
 }
 
 void PointStore::freeze_tail() {
   std::lock_guard lock(write_mutex_);
-  if (failed_) reopen_after_failure();
+  if (must_reopen()) reopen_after_failure();
   const ViewPointer now = view();
   if (now->tails.back().count == 0) return;
   auto next = std::make_shared<View>(*now);
@@ -157,7 +175,8 @@ void PointStore::freeze_tail() {
 void PointStore::flush() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  while (const std::optional<RowRange> range = next_merge(sizes_of(*view()), false)) build(*range);
+  while (build_next(false)) {
+  }
 }
 
 void PointStore::wait() {
@@ -170,19 +189,31 @@ void PointStore::wait() {
 void PointStore::rebuild() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  for (const SegmentPart& part : view()->segments) build({part.info.row_begin, part.info.row_end});
-  while (const std::optional<RowRange> range = next_merge(sizes_of(*view()), false)) build(*range);
+  const uint64_t opening = openings_;
+  std::vector<RowRange> ranges;
+  {
+    const ViewPointer view = this->view();
+    for (const SegmentPart& part : view->segments) ranges.push_back({part.info.row_begin, part.info.row_end});
+  }
+  for (const RowRange& range : ranges) build(range, opening);
+  while (build_next(false)) {
+  }
 }
 
 void PointStore::compact() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  const ViewPointer view = this->view();
-  const uint64_t end = view->tails.back().row_begin;
-  const bool single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
-                      view->segments[0].segment;
-  if (end > 0 && !single) build({0, end});
-  view->truth->compact();
+  const uint64_t opening = openings_;
+  uint64_t end = 0;
+  bool single = false;
+  {
+    const ViewPointer view = this->view();
+    end = view->tails.back().row_begin;
+    single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
+             view->segments[0].segment;
+  }
+  if (end > 0 && !single) build({0, end}, opening);
+  view()->truth->compact();
 }
 
 void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const {
@@ -206,17 +237,27 @@ void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, con
 
 std::vector<std::string> PointStore::verify() {
   std::vector<std::string> found;
-  const ViewPointer view = this->view();
-  for (const SegmentPart& part : view->segments) {
-    if (!part.segment) {
-      found.push_back(part.damage);
-      continue;
+  std::vector<std::shared_ptr<const Segment>> segments;
+  try {
+    const ViewPointer view = this->view();
+    for (const SegmentPart& part : view->segments) {
+      if (part.segment) {
+        segments.push_back(part.segment);
+      } else if (part.info.rows > 0) {
+        found.push_back(part.damage);
+      }
     }
+    view->truth->verify();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupted) throw;
+    found.push_back(error.what());
+  }
+  for (const std::shared_ptr<const Segment>& segment : segments) {
     try {
-      part.segment->verify();
+      segment->verify();
     } catch (const Error& error) {
       found.push_back(error.what());
-      mark_damaged(part.segment, error.what());
+      mark_damaged(segment, error.what());
     }
   }
   return found;
