@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/file_system.h"
 #include "sextant/error.h"
 
 namespace sextant::base {
@@ -36,6 +37,10 @@ class Descriptor {
   if (error == ENOENT || error == ENOTDIR) code = ErrorCode::not_found;
   if (error == ENOSPC || error == EDQUOT) code = ErrorCode::exhausted;
   throw Error(code, fmt::format("{}: cannot {}: {}", path.string(), verb, std::strerror(error)));
+}
+
+std::filesystem::path parent_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 // Opens for reading and refuses anything but a regular file; fills size_bytes.
@@ -80,18 +85,18 @@ std::string read_file(const std::filesystem::path& path, uint64_t bytes_max) {
 }
 
 FileReplacement::FileReplacement(const std::filesystem::path& path)
-    : path_(path), temporary_(path.string() + ".XXXXXX"), descriptor_(::mkostemp(temporary_.data(), O_CLOEXEC)) {
+    : path_(path), temporary_(path.string() + ".XXXXXX"), descriptor_(file_system().create(temporary_)) {
   if (descriptor_ < 0) fail(path, "create a file beside it");
 }
 
 FileReplacement::~FileReplacement() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (descriptor_ >= 0) file_system().close(descriptor_);
+  if (!temporary_.empty()) file_system().remove(temporary_);
 }
 
 void FileReplacement::write(uint64_t offset, std::string_view bytes) {
   while (!bytes.empty()) {
-    ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    ssize_t n = file_system().write(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail(path_, "write");
     offset += static_cast<uint64_t>(n);
@@ -110,13 +115,11 @@ void FileReplacement::commit() {
   // mkostemp makes 0600; a file that users asked for follows their umask.
   mode_t mask = ::umask(0);
   ::umask(mask);
-  if (::fchmod(descriptor_, 0666 & ~mask) != 0 || ::fsync(descriptor_) != 0) fail(path_, "sync");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "rename over");
+  if (::fchmod(descriptor_, 0666 & ~mask) != 0 || file_system().sync(descriptor_) != 0) fail(path_, "sync");
+  if (file_system().rename(temporary_, path_) != 0) fail(path_, "rename over");
   temporary_.clear();
   // The rename itself is durable only once the folder is synced.
-  std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
-  Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.get() < 0 || ::fsync(parent.get()) != 0) fail(folder, "sync");
+  sync_folder(parent_of(path_));
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
@@ -127,11 +130,21 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 
 void make_folders(const std::filesystem::path& path) {
   std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) {
-    throw Error(ErrorCode::unavailable, fmt::format("{}: cannot make the folder: {}", path.string(), error.message()));
+  if (path.empty() || std::filesystem::is_directory(path, error)) return;
+  const std::filesystem::path parent = parent_of(path);
+  if (path.has_parent_path() && parent != path) make_folders(parent);
+  // Another may have made it meanwhile.
+  if (file_system().make_folder(path) != 0 && (errno != EEXIST || !std::filesystem::is_directory(path, error))) {
+    fail(path, "make the folder");
   }
+  sync_folder(parent);
 }
+
+void sync_folder(const std::filesystem::path& path) {
+  if (file_system().sync_folder(path) != 0) fail(path, "sync");
+}
+
+void remove_all(const std::filesystem::path& path) noexcept { file_system().remove_all(path); }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
   uint64_t size_bytes = 0;

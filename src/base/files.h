@@ -48,8 +48,13 @@ class FileReplacement {
 // A FileReplacement of these bytes.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-// Makes the folder and its parents. Throws unavailable when that fails.
+// Makes the folder and those of its parents that are missing; they are there after a power cut, too. Throws
+// unavailable, not_found or exhausted.
 void make_folders(const std::filesystem::path& path);
+// What was made, renamed or removed in it stays so after a power cut. Throws unavailable or not_found.
+void sync_folder(const std::filesystem::path& path);
+// The file or folder with all that is in it, as far as that can be done.
+void remove_all(const std::filesystem::path& path) noexcept;
 
 inline std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

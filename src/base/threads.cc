@@ -1,6 +1,8 @@
 #include "base/threads.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -25,6 +27,12 @@ struct ThreadPool::Loop {
   std::exception_ptr error = nullptr;
   std::condition_variable done = {};
 };
+
+void lower_thread_priority() {
+  // On Linux a nice value is a thread's own. Where it is refused nothing is lost but politeness.
+  constexpr int kNice = 15;
+  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice));
+}
 
 ThreadPool::ThreadPool(size_t thread_count) {
   if (thread_count == 0) thread_count = default_thread_count();

@@ -19,6 +19,9 @@ namespace sextant::base {
 // What a --threads of 0 means: the processors this process may run on, at least 1.
 size_t default_thread_count();
 
+// From now on the calling thread runs when others have nothing to do, as far as the system can arrange that.
+void lower_thread_priority();
+
 class ThreadPool {
  public:
   // The caller counts as one: ThreadPool(1) starts none. 0 means default_thread_count().

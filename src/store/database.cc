@@ -37,7 +37,7 @@ std::string key_of(char kind, std::string_view name) { return std::string(1, kin
 }  // namespace
 
 Database::Database(const std::filesystem::path& folder, const DatabaseOptions& options)
-    : folder_(folder), options_(options), resources_(options.memory_bytes) {
+    : folder_(folder), options_(options), resources_(options.memory_bytes), high_mark_(folder / "acknowledged") {
   const bool there = std::filesystem::is_directory(folder_ / "catalog");
   if (!there && !options_.create_if_missing) {
     throw Error(ErrorCode::not_found, fmt::format("{}: no database there", folder_.string()));
@@ -47,15 +47,33 @@ Database::Database(const std::filesystem::path& folder, const DatabaseOptions& o
     // A lock is left where a first opening was cut off.
     const auto entries = std::filesystem::directory_iterator(folder_);
     const bool foreign = std::any_of(begin(entries), end(entries), [](const auto& entry) {
-      return entry.path().filename() != "lock" && entry.path().filename() != "collections";
+      const std::string name = entry.path().filename().string();
+      return name != "lock" && name != "collections" && name != "acknowledged";
     });
     if (foreign) {
       throw Error(ErrorCode::already_exists,
                   fmt::format("{}: exists and is no database; it is left as it is", folder_.string()));
     }
   }
+  if (options_.env != nullptr) resources_.env = options_.env;
   base::make_folders(folder_ / "collections");
   lock_ = std::make_unique<FolderLock>(folder_);
+  base::make_folders(folder_ / "catalog");
+  // They may have been made by somebody who was cut off before they were sure to stay.
+  base::sync_folder(folder_);
+  base::sync_folder(std::filesystem::absolute(folder_).parent_path());
+  open_catalog();
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "collections", error)) {
+    const bool named = std::any_of(collections_.begin(), collections_.end(), [&](const auto& collection) {
+      return folder_of(collection.second) == entry.path();
+    });
+    if (!named) base::remove_all(entry.path());
+  }
+}
+
+// Reads all there is in it.
+void Database::open_catalog() {
   rocksdb::Options rocks;
   rocks.env = resources_.env;
   rocks.create_if_missing = true;
@@ -65,40 +83,74 @@ Database::Database(const std::filesystem::path& folder, const DatabaseOptions& o
   rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   rocks.persist_stats_to_disk = false;
   rocks.stats_dump_period_sec = 0;
-  rocksdb::DB* db = nullptr;
   const std::string where = (folder_ / "catalog").string();
-  check(rocksdb::DB::Open(rocks, where, &db), where);
+  std::error_code error;
+  // Without a catalog no collection was ever made; a new one would take those that there are for leftovers.
+  if (!std::filesystem::exists(folder_ / "catalog" / "CURRENT", error) &&
+      !std::filesystem::is_empty(folder_ / "collections", error)) {
+    throw Error(ErrorCode::corrupted, fmt::format("{}/CURRENT: missing, and there are collections", where));
+  }
+  rocksdb::DB* db = nullptr;
+  watch_.open(where, rocks, [&](const rocksdb::DBOptions& options) {
+    return rocksdb::DB::Open(rocksdb::Options(options, rocks), where, &db);
+  });
   catalog_.reset(db);
+  if (catalog_->GetLatestSequenceNumber() < high_mark_.version()) {
+    throw Error(ErrorCode::corrupted,
+                fmt::format("{}: its logs end with change {}, and change {} was on the disk: the end of a log or of "
+                            "MANIFEST is damaged; without {} it opens as it is, and collections that it does not name "
+                            "are removed",
+                            where, catalog_->GetLatestSequenceNumber(), high_mark_.version(),
+                            (folder_ / "acknowledged").string()));
+  }
+  std::map<std::string, uint64_t, std::less<>> collections;
+  std::map<std::string, std::string, std::less<>> aliases;
   const std::unique_ptr<rocksdb::Iterator> at(catalog_->NewIterator({}));
   for (at->SeekToFirst(); at->Valid(); at->Next()) {
     const std::string key = at->key().ToString(), value = at->value().ToString();
     const std::string name = key.substr(std::min<size_t>(1, key.size()));
     if (key.starts_with(kAlias)) {
-      aliases_[name] = value;
+      aliases[name] = value;
       continue;
     }
     uint64_t number = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (!key.starts_with(kCollection) || error != std::errc() || end != value.data() + value.size()) {
+    const auto [end, bad] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (!key.starts_with(kCollection) || bad != std::errc() || end != value.data() + value.size()) {
       throw Error(ErrorCode::corrupted,
                   fmt::format("{}: an entry '{}' that is neither a collection nor an alias", where, name));
     }
-    collections_[name] = number;
+    collections[name] = number;
     next_number_ = std::max(next_number_, number + 1);
   }
   check(at->status(), where);
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "collections", error)) {
-    const bool named = std::any_of(collections_.begin(), collections_.end(), [&](const auto& collection) {
-      return folder_of(collection.second) == entry.path();
-    });
-    if (!named) std::filesystem::remove_all(entry.path(), error);
+  collections_ = std::move(collections);
+  aliases_ = std::move(aliases);
+}
+
+void Database::open_again_after_failure() {
+  if (!failed_) return;
+  base::write_file_atomically(folder_ / "probe", std::string(64 << 10, 'x'));
+  base::remove_all(folder_ / "probe");
+  const auto before = collections_;
+  if (catalog_) catalog_->Close().PermitUncheckedError();
+  catalog_.reset();
+  try {
+    open_catalog();
+  } catch (...) {
+    catalog_.reset();
+    throw;
   }
+  failed_ = false;
+  // What was to be removed and is still there can be opened; what is gone is gone for those that look for it.
+  std::erase_if(open_, [&](const auto& opened) {
+    const auto known = collections_.find(opened.first);
+    return known == collections_.end() || known->second != before.at(opened.first);
+  });
 }
 
 Database::~Database() {
   open_.clear();
-  catalog_->Close().PermitUncheckedError();
+  if (catalog_) catalog_->Close().PermitUncheckedError();
 }
 
 std::filesystem::path Database::folder_of(uint64_t number) const {
@@ -108,7 +160,10 @@ std::filesystem::path Database::folder_of(uint64_t number) const {
 void Database::write(rocksdb::WriteBatch& batch) {
   rocksdb::WriteOptions options;
   options.sync = true;
+  failed_ = true;
   check(catalog_->Write(options, &batch), folder_.string());
+  failed_ = false;
+  high_mark_.raise(catalog_->GetLatestSequenceNumber());
 }
 
 void Database::not_found(std::string_view name) const {
@@ -146,17 +201,19 @@ void Database::list(std::string_view name, uint64_t number) {
 
 std::shared_ptr<PointStore> Database::create(std::string_view name, const StoreConfig& config) {
   std::lock_guard lock(mutex_);
+  open_again_after_failure();
   check_new(name);
   const uint64_t number = next_number_++;
   PointStore::create(folder_of(number), config, resources_);
-  list(name, number);
   auto store = std::make_shared<PointStore>(folder_of(number), resources_, options_.store);
+  list(name, number);
   open_[std::string(name)] = store;
   return store;
 }
 
 SnapshotReport Database::restore(std::string_view name, const std::filesystem::path& snapshot) {
   std::lock_guard lock(mutex_);
+  open_again_after_failure();
   check_new(name);
   const uint64_t number = next_number_++;
   try {
@@ -172,8 +229,7 @@ SnapshotReport Database::restore(std::string_view name, const std::filesystem::p
     list(name, number);
     return report;
   } catch (...) {
-    std::error_code error;
-    std::filesystem::remove_all(folder_of(number), error);
+    base::remove_all(folder_of(number));
     throw;
   }
 }
@@ -198,6 +254,7 @@ void Database::remove(std::string_view name) {
   std::filesystem::path folder;
   {
     std::lock_guard lock(mutex_);
+    open_again_after_failure();
     const auto known = collections_.find(name);
     if (known == collections_.end()) not_found(name);
     rocksdb::WriteBatch batch;
@@ -216,8 +273,7 @@ void Database::remove(std::string_view name) {
     }
   }
   store.reset();
-  std::error_code error;  // what stays is removed when the database is opened again
-  std::filesystem::remove_all(folder, error);
+  base::remove_all(folder);  // what stays is removed when the database is opened again
 }
 
 std::vector<std::string> Database::names() const {
@@ -236,6 +292,7 @@ std::vector<Database::Alias> Database::aliases() const {
 
 void Database::change_aliases(const std::vector<Alias>& changes) {
   std::lock_guard lock(mutex_);
+  open_again_after_failure();
   auto next = aliases_;
   rocksdb::WriteBatch batch;
   for (const Alias& change : changes) {

@@ -3,8 +3,10 @@
 //   lock          held while a process has it open
 //   catalog/      RocksDB: "c" name -> folder number, "a" alias -> name
 //   collections/  NUMBER/: a PointStore each
+//   acknowledged  the catalog's HighMark
 // A collection is there once the catalog says so, and gone once it does not; folders that it does not name are removed
-// when the database is opened.     Threads: all members from many.
+// when the database is opened. A change of the catalog that fails is there or not once it can be read again, which the
+// next change sees to.     Threads: all members from many.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -30,6 +32,8 @@ struct DatabaseOptions {
   size_t memory_bytes = size_t{256} << 20;
   StoreOptions store = {};
   bool create_if_missing = true;
+  // Where RocksDB's files lie; nullptr: the system's. For tests.
+  rocksdb::Env* env = nullptr;
 };
 
 class Database {
@@ -66,18 +70,23 @@ class Database {
   void check_new(std::string_view name) const;
   void list(std::string_view name, uint64_t number);
   [[noreturn]] void not_found(std::string_view name) const;
+  void open_catalog();
+  void open_again_after_failure();
   void write(rocksdb::WriteBatch& batch);
 
   std::filesystem::path folder_;
   DatabaseOptions options_;
   std::unique_ptr<FolderLock> lock_;
   TruthResources resources_;
+  LogWatch watch_;      // outlives catalog_
+  HighMark high_mark_;  // of the catalog's changes
   std::unique_ptr<rocksdb::DB> catalog_;
   mutable std::mutex mutex_;  // guards all below
   std::map<std::string, uint64_t, std::less<>> collections_;
   std::map<std::string, std::string, std::less<>> aliases_;
   std::map<std::string, std::shared_ptr<PointStore>, std::less<>> open_;
   uint64_t next_number_ = 1;
+  bool failed_ = false;  // the catalog must be read again before it is changed
 };
 
 }  // namespace sextant::store

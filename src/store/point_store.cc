@@ -24,45 +24,64 @@ void PointStore::create(const std::filesystem::path& folder, const StoreConfig& 
                         const TruthResources& resources) {
   base::make_folders(folder);
   Truth::create(folder / "truth", config, resources);
+  // This syncs the folder, with the truth in it.
   base::make_folders(folder / "segments");
 }
 
 PointStore::PointStore(const std::filesystem::path& folder, const TruthResources& resources,
                        const StoreOptions& options)
-    : folder_(folder), resources_(resources), options_(options) {
+    : folder_(folder), resources_(resources), options_(options), high_mark_(folder / "acknowledged") {
   recover();
   if (options_.background) keeper_ = std::thread([this] { keep(); });
-  syncer_ = std::thread([this] {
-    std::unique_lock lock(keep_mutex_);
-    while (!stopping_) {
-      keep_changed_.wait_for(lock, kSyncEvery, [this] { return stopping_; });
-      lock.unlock();
-      try {
-        std::lock_guard write_lock(write_mutex_);
-        if (!failed_ && view()->config->durability == Durability::periodic) view()->truth->sync();
-      } catch (const Error& error) {
-        std::lock_guard error_lock(keep_mutex_);
-        last_error_ = error.what();
-      }
-      lock.lock();
-    }
-  });
+  syncer_ = std::thread([this] { keep_synced(); });
 }
 
 PointStore::~PointStore() {
   {
     std::lock_guard lock(keep_mutex_);
     stopping_ = true;
+    stop_builds_ = true;
   }
-  stop_builds_ = true;
   keep_changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();
   if (syncer_.joinable()) syncer_.join();
   try {
-    if (!failed_ && view()->config->durability == Durability::periodic) view()->truth->sync();
+    if (!failed_) note_synced();
   } catch (const Error&) {
     // It was acknowledged as written to the system, which has it still.
   }
+}
+
+// Once a second what was written goes to the disk, where the collection is content with that; and where the disk failed
+// it is tried again.
+void PointStore::keep_synced() {
+  std::unique_lock lock(keep_mutex_);
+  while (!keep_changed_.wait_for(lock, kSyncEvery, [this] { return stopping_; })) {
+    lock.unlock();
+    std::string error;
+    try {
+      std::lock_guard write_lock(write_mutex_);
+      if (must_reopen()) {
+        reopen_after_failure();
+      } else {
+        note_synced();
+      }
+    } catch (const std::exception& caught) {
+      error = caught.what();
+    }
+    lock.lock();
+    if (!error.empty()) last_error_ = error;
+  }
+}
+
+// REQUIRES: write_mutex_ is held, failed_ is false.
+void PointStore::note_synced() {
+  const ViewPointer now = view();
+  if (now->config->durability != Durability::periodic || high_mark_.version() == now->state.version) return;
+  failed_ = true;
+  now->truth->sync();
+  failed_ = false;
+  high_mark_.raise(now->state.version);
 }
 
 uint64_t PointStore::now_ms() const {
@@ -96,19 +115,36 @@ void PointStore::publish(std::shared_ptr<View> next) const {
   view_changed_.notify_all();
 }
 
+std::shared_ptr<Truth> PointStore::open_truth() {
+  auto open = std::make_shared<std::atomic<bool>>(true);
+  std::shared_ptr<Truth> truth(new Truth(folder_ / "truth", resources_), [open](Truth* last) {
+    delete last;
+    *open = false;
+  });
+  truth_open_ = open;
+  return truth;
+}
+
 // Reads where the collection stands from the truth, and makes the first view of it.
 void PointStore::recover() {
   auto next = std::make_shared<View>();
-  next->truth = std::make_shared<Truth>(folder_ / "truth", resources_);
+  next->truth = open_truth();
   const Truth& truth = *next->truth;
   next->config = std::make_shared<const StoreConfig>(truth.config());
-  next->state = state_ = truth.state();
+  next->state = truth.state();
+  if (next->state.version < high_mark_.version()) {
+    throw Error(
+        ErrorCode::corrupted,
+        fmt::format("{}: its logs end with write {}, and write {} was on the disk: the end of a log or of "
+                    "MANIFEST is damaged; without {} it opens as it is",
+                    truth.where(), next->state.version, high_mark_.version(), (folder_ / "acknowledged").string()));
+  }
   uint64_t covered = 0;
   for (const SegmentInfo& info : read_segments(truth.segments(), truth.where())) {
     SegmentPart part;
     part.info = info;
     covered = info.row_end;
-    next_segment_ = std::max(next_segment_, info.number + 1);
+    next_segment_ = std::max(next_segment_.load(), info.number + 1);
     if (info.rows > 0) try {
         part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
         part.payload = part.segment->payload_index(next->config->payload_schema);
@@ -133,7 +169,12 @@ void PointStore::recover() {
     const bool listed = std::any_of(next->segments.begin(), next->segments.end(), [&](const SegmentPart& part) {
       return segment_folder(part.info.number).filename() == name;
     });
-    if (!listed) std::filesystem::remove_all(entry.path(), error);
+    if (listed) continue;
+    base::remove_all(entry.path());
+    // It may have stayed.
+    uint64_t number = 0;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    if (number < UINT64_MAX) next_segment_ = std::max(next_segment_.load(), number + 1);
   }
   auto begin_tail = [&](uint64_t row_begin) {
     if (!next->tails.empty()) next->tails.back().row_end = row_begin;
@@ -157,8 +198,12 @@ void PointStore::recover() {
   });
   const auto expiring = truth.expiring(UINT64_MAX, 1);
   next_expiry_ms_ = expiring.empty() ? UINT64_MAX : expiring.front().first;
-  failed_ = false;
+  const TruthState found = next->state;
   publish(std::move(next));
+  // Numbers that a failed write took are not used again.
+  state_ = {std::max(state_.version, found.version), std::max(state_.next_row, found.next_row), found.points};
+  ++openings_;
+  failed_ = false;
 }
 
 StoredPoint PointStore::fill(const View& view, const PointId& id, PointRecord&& record, const Fields& fields) const {
@@ -185,7 +230,7 @@ StoredPoint PointStore::fill(const View& view, const PointId& id, PointRecord&& 
 }
 
 std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId> ids, const Fields& fields) const {
-  remove_expired();
+  const Expired expired = remove_expired();
   const ViewPointer view = this->view();
   for (const std::string& name : fields.vectors) view->config->at(name);
   std::vector<std::optional<StoredPoint>> out(ids.size());
@@ -193,14 +238,15 @@ std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId>
     const size_t count = std::min(kPointsAtOnce, ids.size() - first);
     auto records = view->truth->find(ids.subspan(first, count), view->moment.get());
     for (size_t i = 0; i < count; ++i) {
-      if (records[i]) out[first + i] = fill(*view, ids[first + i], std::move(*records[i]), fields);
+      if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
+      out[first + i] = fill(*view, ids[first + i], std::move(*records[i]), fields);
     }
   }
   return out;
 }
 
 ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
-  remove_expired();
+  const Expired expired = remove_expired();
   const ViewPointer view = this->view();
   for (const std::string& name : request.fields.vectors) view->config->at(name);
   std::optional<FilterRows> filter;
@@ -219,13 +265,14 @@ ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
       ids.resize(std::min(ids.size(), request.limit));
       auto records = view->truth->find(ids, view->moment.get());
       for (size_t i = 0; i < ids.size(); ++i) {
-        if (records[i]) answer.points.push_back(fill(*view, ids[i], std::move(*records[i]), request.fields));
+        if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
+        answer.points.push_back(fill(*view, ids[i], std::move(*records[i]), request.fields));
       }
       return answer;
     }
   }
   view->truth->for_points(request.from, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
-    if (filter && !filter->matches(id, record)) return true;
+    if (expired.holds(record.expires_ms) || (filter && !filter->matches(id, record))) return true;
     if (answer.points.size() == request.limit) {
       answer.next = id;
       return false;
@@ -237,8 +284,9 @@ ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
 }
 
 uint64_t PointStore::count() const {
-  remove_expired();
-  return view()->state.points;
+  const uint64_t left = remove_expired().left;
+  const uint64_t points = view()->state.points;
+  return points - std::min(points, left);
 }
 
 uint64_t PointStore::count(const Filter& filter) const {

@@ -8,6 +8,12 @@
 // A write is one batch of the truth (store/truth.h), acknowledged when it is on the disk; writers that come together
 // share one. New rows are compared one by one (store/tail.h) until a thread in the background has made a segment of
 // them (store/segment.h). Every read sees one moment (store/view.h).
+// When the disk fails or is full, writes fail and reads go on; once it takes bytes again, the truth is opened again, by
+// the next write or within a second, and all is as before.
+//
+//   truth/        RocksDB
+//   segments/     NUMBER/: a Segment each
+//   acknowledged  the HighMark
 // Threads: all members from many.     One process at a time.
 #pragma once
 
@@ -26,6 +32,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/high_mark.h"
 #include "store/merge_policy.h"
 #include "store/operation.h"
 #include "store/payload/facet_counter.h"
@@ -127,8 +134,8 @@ class PointStore {
   std::shared_ptr<const StoreConfig> config() const { return view()->config; }
 
   // Returns when it is as durable as the collection says. Throws invalid_argument (naming the point and the field; no
-  // part of it was done), exhausted or unavailable: then nothing of it is acknowledged, and a later search does not
-  // find it unless it is written again.
+  // part of it was done), exhausted (the disk is full) or unavailable: then it is not acknowledged, and once writes
+  // work again it is either there as a whole or not at all; to write it again is safe.
   Written write(const Operation& operation);
   // The same for the points that FILTER finds at that moment, instead of operation's ids, which must be empty.
   // REQUIRES: it is DeletePoints, ChangePayload or DeleteVectors.
@@ -161,8 +168,8 @@ class PointStore {
   void rebuild();
   // Merges what there is into one segment and gives the disk space of what was deleted back.
   void compact();
-  // Reads every segment and compares its checksums; damaged ones are taken out of use, and made again in the
-  // background. Returns what was wrong.
+  // Reads the truth and every segment and compares the checksums; damaged segments are taken out of use, and made again
+  // in the background. Returns what was wrong.
   std::vector<std::string> verify();
 
   ViewPointer view() const;
@@ -174,6 +181,7 @@ class PointStore {
   class Group;
 
   std::filesystem::path segment_folder(uint64_t number) const;
+  std::shared_ptr<Truth> open_truth();
   void recover();
   void publish(std::shared_ptr<View> next) const;
   uint64_t now_ms() const;
@@ -181,17 +189,28 @@ class PointStore {
   Prepared prepare(const Operation& operation) const;
   Written stand_in_line(Pending& pending);
   void write_group(std::vector<Pending*>& group);
+  void heal();
+  bool must_reopen() const;
   void reopen_after_failure();
-  void remove_expired() const;
+  void note_synced();
+  // What a read at this time must leave out.
+  struct Expired {
+    uint64_t now_ms = 0;
+    uint64_t left = 0;  // points whose time has come and that could not be removed: the disk is full, say
+    bool holds(uint64_t expires_ms) const { return left > 0 && expires_ms != 0 && expires_ms <= now_ms; }
+  };
+  Expired remove_expired() const;
   void note_expiry(uint64_t expires_ms) const;
 
   StoredPoint fill(const View& view, const PointId& id, PointRecord&& record, const Fields& fields) const;
 
   void keep();
-  void build(const RowRange& range);
+  void keep_synced();
+  bool build_next(bool rest);
+  void build(const RowRange& range, uint64_t opening);
   void index_payloads();
   void freeze_tail();
-  void take_segment(const SegmentInfo& info);
+  void take_segment(const SegmentInfo& info, uint64_t opening);
   void wake() const;
   // What finds damage is mostly a read.
   void mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const;
@@ -215,7 +234,13 @@ class PointStore {
   mutable std::mutex write_mutex_;
   TruthState state_;     // guarded by write_mutex_; numbers that a failed write took are not used again
   bool failed_ = false;  // likewise: the truth must be opened again before the next write
-  uint64_t next_segment_ = 1;
+  HighMark high_mark_;   // likewise
+  // How often the truth was opened: ranges of rows that were chosen before the last time mean nothing. Changed under
+  // write_mutex_.
+  std::atomic<uint64_t> openings_ = 0;
+  std::shared_ptr<std::atomic<bool>> truth_open_;  // false once the last truth is closed, when all views of it are gone
+  std::atomic<uint64_t> next_segment_ = 1;
+  mutable std::mutex expiry_mutex_;  // held while expired points are removed, before write_mutex_
   mutable std::atomic<uint64_t> next_expiry_ms_ = UINT64_MAX;
 
   mutable std::mutex keep_mutex_;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/files.h"
+#include "base/threads.h"
 #include "sextant/error.h"
 #include "store/point_store.h"
 
@@ -14,6 +16,9 @@ namespace {
 constexpr auto kRestAfter = std::chrono::seconds(5);
 // After so long what failed is tried again.
 constexpr auto kRetryAfter = std::chrono::seconds(5);
+
+// Whether this thread works in the background.
+thread_local bool is_keeper = false;
 
 std::vector<PartSize> sizes_of(const View& view) {
   std::vector<PartSize> parts;
@@ -40,6 +45,8 @@ void PointStore::wake() const {
 }
 
 void PointStore::keep() {
+  base::lower_thread_priority();
+  is_keeper = true;
   std::unique_lock lock(keep_mutex_);
   bool rest = false, failed = false;
   while (!stopping_) {
@@ -50,10 +57,8 @@ void PointStore::keep() {
     bool worked = false;
     try {
       std::lock_guard build_lock(build_mutex_);
-      const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
-      if (range) build(*range);
-      if (!range) index_payloads();
-      worked = range.has_value();
+      worked = build_next(rest);
+      if (!worked) index_payloads();
     } catch (const std::exception& caught) {
       error = caught.what();
     }
@@ -74,32 +79,52 @@ void PointStore::keep() {
   }
 }
 
+// Makes the segment that is wanted most. REQUIRES: build_mutex_ is held.
+bool PointStore::build_next(bool rest) {
+  // Before the ranges are looked at.
+  const uint64_t opening = openings_;
+  const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
+  if (range) build(*range, opening);
+  return range.has_value();
+}
+
 // REQUIRES: build_mutex_ is held.
-void PointStore::build(const RowRange& range) {
-  const ViewPointer view = this->view();
+void PointStore::build(const RowRange& range, uint64_t opening) {
   SegmentInfo info;
   info.number = next_segment_++;
   info.row_begin = range.begin;
   info.row_end = range.end;
-  info.version = view->state.version;
   const std::filesystem::path folder = segment_folder(info.number);
+  // The background leaves half of the processors to those who wait for an answer.
+  const size_t all = options_.threads == 0 ? base::default_thread_count() : options_.threads;
+  const size_t threads = is_keeper ? std::max<size_t>(1, all / 2) : all;
   try {
-    info = Segment::build(folder, info, *view->config, *view->moment,
-                          {.threads = options_.threads, .stop = &stop_builds_});
-    take_segment(info);
+    const ViewPointer view = this->view();
+    info.version = view->state.version;
+    info = Segment::build(folder, info, *view->config, *view->moment, {.threads = threads, .stop = &stop_builds_});
   } catch (...) {
-    std::error_code error;
-    std::filesystem::remove_all(folder, error);
+    base::remove_all(folder);
     throw;
   }
+  take_segment(info, opening);
 }
 
 // Puts a segment in the place of the parts that have its rows.
-void PointStore::take_segment(const SegmentInfo& info) {
+void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
+  const std::filesystem::path folder = segment_folder(info.number);
   std::shared_ptr<const Segment> segment;
-  if (info.rows > 0) segment = std::make_shared<const Segment>(segment_folder(info.number), info, *view()->config);
+  try {
+    if (info.rows > 0) segment = std::make_shared<const Segment>(folder, info, *view()->config);
+  } catch (...) {
+    base::remove_all(folder);
+    throw;
+  }
   std::lock_guard lock(write_mutex_);
-  if (failed_) throw Error(ErrorCode::unavailable, "a write failed; its truth is opened again before the next");
+  if (failed_ || opening != openings_) {
+    base::remove_all(folder);
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{}: a write failed while a segment was made; it is made again", folder_.string()));
+  }
   const ViewPointer now = view();
   auto next = std::make_shared<View>(*now);
   SegmentPart part;
@@ -134,19 +159,18 @@ void PointStore::take_segment(const SegmentInfo& info) {
   std::vector<SegmentInfo> infos;
   for (const SegmentPart& listed : next->segments) infos.push_back(listed.info);
   batch.put_segments(write_segments(infos));
-  try {
-    now->truth->write(batch, true);
-  } catch (...) {
-    failed_ = true;
-    throw;
-  }
+  // Where this fails it is not known which list the disk has. Both are good, and the folders of the other are removed
+  // when that is known.
+  failed_ = true;
+  now->truth->write(batch, true);
   publish(std::move(next));
+  failed_ = false;
   for (const auto& old : replaced) old->make_obsolete();
 }
 
 void PointStore::freeze_tail() {
   std::lock_guard lock(write_mutex_);
-  if (failed_) reopen_after_failure();
+  if (must_reopen()) reopen_after_failure();
   const ViewPointer now = view();
   if (now->tails.back().count == 0) return;
   auto next = std::make_shared<View>(*now);
@@ -161,7 +185,8 @@ void PointStore::freeze_tail() {
 void PointStore::flush() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  while (const std::optional<RowRange> range = next_merge(sizes_of(*view()), false)) build(*range);
+  while (build_next(false)) {
+  }
 }
 
 void PointStore::wait() {
@@ -174,19 +199,31 @@ void PointStore::wait() {
 void PointStore::rebuild() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  for (const SegmentPart& part : view()->segments) build({part.info.row_begin, part.info.row_end});
-  while (const std::optional<RowRange> range = next_merge(sizes_of(*view()), false)) build(*range);
+  const uint64_t opening = openings_;
+  std::vector<RowRange> ranges;
+  {
+    const ViewPointer view = this->view();
+    for (const SegmentPart& part : view->segments) ranges.push_back({part.info.row_begin, part.info.row_end});
+  }
+  for (const RowRange& range : ranges) build(range, opening);
+  while (build_next(false)) {
+  }
 }
 
 void PointStore::compact() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  const ViewPointer view = this->view();
-  const uint64_t end = view->tails.back().row_begin;
-  const bool single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
-                      view->segments[0].segment;
-  if (end > 0 && !single) build({0, end});
-  view->truth->compact();
+  const uint64_t opening = openings_;
+  uint64_t end = 0;
+  bool single = false;
+  {
+    const ViewPointer view = this->view();
+    end = view->tails.back().row_begin;
+    single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
+             view->segments[0].segment;
+  }
+  if (end > 0 && !single) build({0, end}, opening);
+  view()->truth->compact();
 }
 
 void PointStore::set_payload_field(const KeyPath& path, const std::optional<FieldSchema>& field) {
@@ -194,7 +231,7 @@ void PointStore::set_payload_field(const KeyPath& path, const std::optional<Fiel
   std::lock_guard build_lock(build_mutex_);
   {
     std::lock_guard lock(write_mutex_);
-    if (failed_) reopen_after_failure();
+    if (must_reopen()) reopen_after_failure();
     const ViewPointer now = view();
     StoreConfig config = *now->config;
     if (field) {
@@ -205,12 +242,9 @@ void PointStore::set_payload_field(const KeyPath& path, const std::optional<Fiel
     if (config.payload_schema == now->config->payload_schema) return;
     Truth::Batch batch(*now->truth);
     batch.put_config(config);
-    try {
-      now->truth->write(batch, true);
-    } catch (...) {
-      failed_ = true;
-      throw;
-    }
+    failed_ = true;
+    now->truth->write(batch, true);
+    failed_ = false;
     auto next = std::make_shared<View>(*now);
     next->config = std::make_shared<const StoreConfig>(std::move(config));
     // Until its index is there, filters look at the payloads.
@@ -222,17 +256,30 @@ void PointStore::set_payload_field(const KeyPath& path, const std::optional<Fiel
 
 // Makes the payload indexes that segments lack. REQUIRES: build_mutex_ is held.
 void PointStore::index_payloads() {
-  const ViewPointer view = this->view();
-  if (view->config->payload_schema.fields().empty()) return;
-  for (const SegmentPart& part : view->segments) {
-    if (!part.segment || part.payload) continue;
-    // What changes from here on is flagged; what was flagged before is looked at as it was.
-    part.segment->build_payload_index(*view->config, *view->moment, &stop_builds_);
+  const uint64_t opening = openings_;
+  std::vector<std::shared_ptr<const Segment>> segments;
+  {
+    const ViewPointer view = this->view();
+    if (view->config->payload_schema.fields().empty()) return;
+    for (const SegmentPart& part : view->segments) {
+      if (part.segment && !part.payload) segments.push_back(part.segment);
+    }
+  }
+  for (const std::shared_ptr<const Segment>& segment : segments) {
+    {
+      // What changes from here on is flagged; what was flagged before is looked at as it was.
+      const ViewPointer view = this->view();
+      segment->build_payload_index(*view->config, *view->moment, &stop_builds_);
+    }
     std::lock_guard lock(write_mutex_);
+    if (failed_ || opening != openings_) {
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("{}: a write failed while a payload index was made; it is made again", folder_.string()));
+    }
     const ViewPointer now = this->view();
     auto next = std::make_shared<View>(*now);
     for (SegmentPart& other : next->segments) {
-      if (other.segment == part.segment) other.payload = part.segment->payload_index(now->config->payload_schema);
+      if (other.segment == segment) other.payload = segment->payload_index(now->config->payload_schema);
     }
     publish(std::move(next));
   }
@@ -260,17 +307,27 @@ void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, con
 
 std::vector<std::string> PointStore::verify() {
   std::vector<std::string> found;
-  const ViewPointer view = this->view();
-  for (const SegmentPart& part : view->segments) {
-    if (!part.segment) {
-      found.push_back(part.damage);
-      continue;
+  std::vector<std::shared_ptr<const Segment>> segments;
+  try {
+    const ViewPointer view = this->view();
+    for (const SegmentPart& part : view->segments) {
+      if (part.segment) {
+        segments.push_back(part.segment);
+      } else if (part.info.rows > 0) {
+        found.push_back(part.damage);
+      }
     }
+    view->truth->verify();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupted) throw;
+    found.push_back(error.what());
+  }
+  for (const std::shared_ptr<const Segment>& segment : segments) {
     try {
-      part.segment->verify();
+      segment->verify();
     } catch (const Error& error) {
       found.push_back(error.what());
-      mark_damaged(part.segment, error.what());
+      mark_damaged(segment, error.what());
     }
   }
   return found;

@@ -196,9 +196,15 @@ class Search {
 
 }  // namespace
 
-SearchAnswer PointStore::search(const SearchRequest& request) const {
-  remove_expired();
-  const ViewPointer view = this->view();
+SearchAnswer PointStore::search(const SearchRequest& asked) const {
+  const Expired expired = remove_expired();
+  ViewPointer view = this->view();
+  SearchRequest wider;
+  if (expired.left > 0) {
+    wider = asked;
+    wider.limit += std::min<size_t>(expired.left, SIZE_MAX - wider.limit);
+  }
+  const SearchRequest& request = expired.left > 0 ? wider : asked;
   const VectorConfig& config = view->config->at(request.vector);
   check_vector(config, request.query);
   for (const std::string& name : request.fields.vectors) view->config->at(name);
@@ -221,11 +227,14 @@ SearchAnswer PointStore::search(const SearchRequest& request) const {
                       records[i] ? fmt::format("in row {}", records[i]->row) : "nowhere");
       for (const SegmentPart& part : view->segments) {
         if (!part.segment || found[i].row < part.info.row_begin || found[i].row >= part.info.row_end) continue;
-        mark_damaged(part.segment, what);
-        return this->search(request);
+        const std::shared_ptr<const Segment> segment = part.segment;
+        view.reset();  // whoever waits for a write lets go of what it looks at
+        mark_damaged(segment, what);
+        return this->search(asked);
       }
       throw Error(ErrorCode::internal, fmt::format("{}: the newest rows: {}", folder_.string(), what));
     }
+    if (expired.holds(records[i]->expires_ms) || answer.points.size() == asked.limit) continue;
     answer.points.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].score});
   }
   return answer;

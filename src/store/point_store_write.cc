@@ -102,6 +102,7 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
 }
 
 Written PointStore::write(const Operation& operation) {
+  heal();
   Pending pending;
   pending.prepared = prepare(operation);
   return stand_in_line(pending);
@@ -400,7 +401,7 @@ class PointStore::Group {
 
 void PointStore::write_group(std::vector<Pending*>& group) {
   std::lock_guard lock(write_mutex_);
-  if (failed_) reopen_after_failure();
+  if (must_reopen()) reopen_after_failure();
   const ViewPointer now = view();
   if (group.front()->filter) {
     std::vector<PointId> ids;
@@ -431,14 +432,12 @@ void PointStore::write_group(std::vector<Pending*>& group) {
   }
   if (done.empty()) return;
   changes.batch.put_state(state_);
-  try {
-    now->truth->write(changes.batch, now->config->durability == Durability::sync);
-  } catch (...) {
-    // Whether the disk has it is not known. The numbers that it took are not used again, and what there is is read
-    // again before the next write.
-    failed_ = true;
-    throw;
-  }
+  const bool sync = now->config->durability == Durability::sync;
+  // Until the view has it, too: where this ends before, whether the disk has it is not known. The numbers that it took
+  // are not used again, and what there is is read again before the next write.
+  failed_ = true;
+  now->truth->write(changes.batch, sync);
+  if (sync) high_mark_.raise(state_.version);
   auto next = std::make_shared<View>(*now);
   next->state = state_;
   for (const Group::Append& append : changes.appends) {
@@ -480,6 +479,7 @@ void PointStore::write_group(std::vector<Pending*>& group) {
   }
   const bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   publish(std::move(next));
+  failed_ = false;
   note_expiry(changes.earliest_expiry_ms);
   for (auto& [pending, written] : done) pending->written = written;
   if (work) wake();
@@ -492,60 +492,94 @@ void PointStore::note_expiry(uint64_t expires_ms) const {
 }
 
 // Points whose time has come go before anybody looks.
-void PointStore::remove_expired() const {
+PointStore::Expired PointStore::remove_expired() const {
   constexpr size_t kAtOnce = 1000;
-  const uint64_t now = now_ms();
-  while (next_expiry_ms_.load(std::memory_order_relaxed) <= now) {
-    const ViewPointer view = this->view();
-    next_expiry_ms_ = UINT64_MAX;
-    const auto expiring = view->truth->expiring(UINT64_MAX, kAtOnce);
+  Expired expired;
+  expired.now_ms = now_ms();
+  if (next_expiry_ms_.load(std::memory_order_relaxed) > expired.now_ms) return expired;
+  std::lock_guard lock(expiry_mutex_);
+  while (next_expiry_ms_.load(std::memory_order_relaxed) <= expired.now_ms) {
     DeletePoints gone;
-    gone.expired_by_ms = now;
-    for (const auto& [expires_ms, id] : expiring) {
-      if (expires_ms <= now) {
-        gone.ids.push_back(id);
-      } else {
-        note_expiry(expires_ms);
-        break;
-      }
+    gone.expired_by_ms = expired.now_ms;
+    for (const auto& [expires_ms, id] : view()->truth->expiring(expired.now_ms, kAtOnce)) gone.ids.push_back(id);
+    try {
+      // A read of what has a time of expiry writes: it is the only way that nothing expired is ever found.
+      if (!gone.ids.empty()) const_cast<PointStore*>(this)->write(std::move(gone));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::exhausted && error.code() != ErrorCode::unavailable) throw;
+      // Where the disk takes nothing, what has expired is left out by each read.
+      expired.left = view()->truth->expiring(expired.now_ms, SIZE_MAX).size();
+      return expired;
     }
-    if (gone.ids.empty()) return;
-    // A read of what has a time of expiry writes: it is the only way that nothing expired is ever found.
-    const_cast<PointStore*>(this)->write(std::move(gone));
-    if (expiring.size() == kAtOnce) note_expiry(expiring.back().first);
+    // No write can bring an earlier one meanwhile.
+    std::lock_guard write_lock(write_mutex_);
+    if (failed_) return expired;
+    const auto next = view()->truth->expiring(UINT64_MAX, 1);
+    next_expiry_ms_ = next.empty() ? UINT64_MAX : next.front().first;
   }
+  return expired;
+}
+
+// REQUIRES: write_mutex_ is held.
+bool PointStore::must_reopen() const { return failed_ || view()->truth->is_broken(); }
+
+// Opens the truth again where that failed and there is nothing to read any more.
+void PointStore::heal() {
+  {
+    std::lock_guard lock(view_mutex_);
+    if (view_ != nullptr || no_view_.empty()) return;
+  }
+  std::lock_guard lock(write_mutex_);
+  if (failed_) reopen_after_failure();
 }
 
 // A write that failed leaves the truth as the disk has it, which only opening it again tells. Reads go on with what
-// they know until the disk takes bytes again. REQUIRES: write_mutex_ is held.
+// they know until the disk takes bytes again. REQUIRES: write_mutex_ is held. Whoever waits for that looks at no view:
+// the truth is closed when nobody does.
 void PointStore::reopen_after_failure() {
+  constexpr size_t kProbeBytes = size_t{1} << 20;
+  constexpr auto kReadersMax = std::chrono::seconds(10);
   // Whether it takes some is tried beside the truth.
-  base::write_file_atomically(folder_ / "probe", std::string(4096, 'x'));
-  std::error_code error;
-  std::filesystem::remove(folder_ / "probe", error);
-  // One builder at a time, and it looks at the truth.
-  stop_builds_ = true;
-  std::lock_guard build_lock(build_mutex_);
-  stop_builds_ = false;
-  const TruthState burnt = state_;
-  std::weak_ptr<const View> last;
+  base::write_file_atomically(folder_ / "probe", std::string(kProbeBytes, 'x'));
+  base::remove_all(folder_ / "probe");
+  auto set_stop = [&](bool stop) {
+    std::lock_guard lock(keep_mutex_);
+    stop_builds_ = stop || stopping_;
+  };
+  set_stop(true);
+  // Reads that have begun end, and so does a build; others wait for the next view.
+  std::weak_ptr<Truth> last;
+  auto back = std::make_shared<View>();
   {
     std::lock_guard lock(view_mutex_);
-    last = view_;
+    if (view_ != nullptr) *back = *view_;
     view_.reset();
+    no_view_.clear();
   }
-  // Reads that have begun end; others wait for the next view.
-  while (!last.expired()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  back->moment.reset();
+  last = std::exchange(back->truth, nullptr);
+  const auto until = std::chrono::steady_clock::now() + kReadersMax;
+  while (truth_open_ && *truth_open_) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (std::chrono::steady_clock::now() < until) continue;
+    back->truth = last.lock();
+    if (back->truth == nullptr) continue;  // it is being closed
+    publish(std::move(back));
+    set_stop(false);
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{}: a write failed, and a read that began before it has not ended yet", folder_.string()));
+  }
   try {
     recover();
-  } catch (const Error& failure) {
+  } catch (const std::exception& failure) {
+    set_stop(false);
     std::lock_guard lock(view_mutex_);
     no_view_ = failure.what();
     view_changed_.notify_all();
     throw;
   }
-  state_.next_row = std::max(state_.next_row, burnt.next_row);
-  state_.version = std::max(state_.version, burnt.version);
+  set_stop(false);
+  wake();
 }
 
 }  // namespace sextant::store

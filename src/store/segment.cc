@@ -285,8 +285,7 @@ Segment::Segment(const std::filesystem::path& folder, const SegmentInfo& info, c
 
 Segment::~Segment() {
   if (!obsolete_.load(std::memory_order_relaxed)) return;
-  std::error_code error;  // what stays is removed when the collection is opened again
-  std::filesystem::remove_all(folder_, error);
+  base::remove_all(folder_);  // what stays is removed when the collection is opened again
 }
 
 PointId Segment::id(uint32_t place) const {

@@ -17,7 +17,7 @@ size_t room_of(const VectorConfig& config, size_t capacity) {
     case VectorKind::multi:
       return std::max(kMultiVectorsMax, capacity * 64);
     case VectorKind::sparse:
-      return (size_t{1} << 20) + capacity * 1024;
+      return kSparseComponentsMax + capacity * 1024;
   }
   return 0;
 }
@@ -52,9 +52,9 @@ bool Tail::append(uint64_t row, const PointId& id, std::span<const Value> vector
         column.used + count_vectors(configs_.at(value.slot), value.bytes) > column.vectors.capacity()) {
       return false;
     }
-    // A single row that exceeds all room alone is a tail of its own.
-    if (column.kind == VectorKind::sparse && column.used + value.bytes.size() / 8 > column.values.capacity())
+    if (column.kind == VectorKind::sparse && column.used + value.bytes.size() / 8 > column.values.capacity()) {
       return false;
+    }
   }
   for (const Value& value : vectors) {
     const auto found = columns_.find(value.slot);

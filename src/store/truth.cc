@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "sextant/error.h"
@@ -175,13 +177,37 @@ void Truth::create(const std::filesystem::path& folder, const StoreConfig& confi
   store::check(db->Close(), where);
 }
 
-Truth::Truth(const std::filesystem::path& folder, const TruthResources& resources) : folder_(folder) {
-  if (!std::filesystem::exists(folder_ / "CURRENT")) {
+// Is told what goes wrong in RocksDB's own threads.
+class Truth::DiskWatch : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    // Damaged files are as damaged after they are opened again.
+    if (status->IsIOError()) is_broken_ = true;
+  }
+  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override {
+    if (info.new_bg_error.ok()) is_broken_ = false;
+  }
+  bool is_broken() const { return is_broken_; }
+
+ private:
+  std::atomic<bool> is_broken_ = false;
+};
+
+bool Truth::is_broken() const { return disk_->is_broken(); }
+
+Truth::Truth(const std::filesystem::path& folder, const TruthResources& resources)
+    : folder_(folder), disk_(std::make_shared<DiskWatch>()) {
+  std::error_code missing;
+  if (!std::filesystem::exists(folder_ / "CURRENT", missing)) {
     throw Error(ErrorCode::not_found, fmt::format("{}: no collection there", where()));
   }
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  store::check(rocksdb::DB::Open(db_options(resources), where(), families(resources), &handles, &db), where());
+  rocksdb::DBOptions with_watch = db_options(resources);
+  with_watch.listeners.push_back(disk_);
+  watch_.open(folder_, with_watch, [&](const rocksdb::DBOptions& options) {
+    return rocksdb::DB::Open(options, where(), families(resources), &handles, &db);
+  });
   db_.reset(db);
   std::copy(handles.begin(), handles.end(), families_.begin());
   try {
@@ -401,6 +427,8 @@ std::vector<std::pair<uint64_t, PointId>> Truth::expiring(uint64_t ms, size_t li
   store::check(at->status(), where());
   return out;
 }
+
+void Truth::verify() const { store::check(db_->VerifyChecksum(), where()); }
 
 uint64_t Truth::disk_bytes() const {
   uint64_t bytes = 0;

@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "store/log_watch.h"
 #include "store/operation.h"
 #include "store/store_config.h"
 
@@ -65,13 +66,16 @@ class Truth {
 
   // Makes a new one in FOLDER, which must not exist. Throws already_exists.
   static void create(const std::filesystem::path& folder, const StoreConfig& config, const TruthResources& resources);
-  // Throws not_found, corrupted, unsupported (a later format), unavailable (another process has it open).
+  // Throws not_found, corrupted (naming the file), unsupported (a later format), unavailable (another process has it
+  // open), exhausted.
   Truth(const std::filesystem::path& folder, const TruthResources& resources);
   Truth(const Truth&) = delete;
   Truth& operator=(const Truth&) = delete;
   ~Truth();
 
   const std::filesystem::path& folder() const { return folder_; }
+  // The disk failed while RocksDB did something of its own: writes fail until it is opened again.
+  bool is_broken() const;
   std::string where() const { return folder_.string(); }
   rocksdb::DB& db() { return *db_; }
   rocksdb::ColumnFamilyHandle* family(Family family) const { return families_[family]; }
@@ -156,6 +160,9 @@ class Truth {
   // The points that expire before or at MS, the earliest first, at most LIMIT.
   std::vector<std::pair<uint64_t, PointId>> expiring(uint64_t ms, size_t limit) const;
 
+  // Reads everything and compares the checksums. Throws corrupted naming the file.
+  void verify() const;
+
   uint64_t disk_bytes() const;
   // Gives the space of what was deleted back, now.
   void compact();
@@ -165,7 +172,11 @@ class Truth {
   std::string get(std::string_view key) const;
   void close();
 
+  class DiskWatch;
+
   std::filesystem::path folder_;
+  std::shared_ptr<DiskWatch> disk_;
+  LogWatch watch_;  // outlives db_
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilies> families_ = {};
 };

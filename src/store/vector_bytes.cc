@@ -19,6 +19,10 @@ namespace {
 }
 
 void check_sparse(const VectorConfig& config, const VectorValue& value) {
+  // Any tail has room for so many.
+  if (value.values.size() > kSparseComponentsMax) {
+    refuse(config, fmt::format("{} components, expected at most {}", value.values.size(), kSparseComponentsMax));
+  }
   if (value.indices.size() != value.values.size()) {
     refuse(config, fmt::format("{} indices and {} values, expected as many of each", value.indices.size(),
                                value.values.size()));

@@ -2,7 +2,7 @@
 //
 //   dense    dim elements of the vector's type
 //   multi    n * dim elements, n from 1 to 65,536; of bits each vector begins on a byte of its own
-//   sparse   u32 n, n indices u32 ascending, n values float32
+//   sparse   u32 n, n indices u32 ascending, n values float32; n at most 1,048,576
 // Little-endian.     Threads: functions of values.
 #pragma once
 
@@ -14,6 +14,8 @@
 #include "store/store_config.h"
 
 namespace sextant::store {
+
+constexpr size_t kSparseComponentsMax = size_t{1} << 20;
 
 // Throws invalid_argument that names the vector, its component, what was found and what was expected. What the
 // vector's element type cannot say is refused, not rounded away, except that reals are rounded to 16 bits.
