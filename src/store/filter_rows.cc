@@ -128,7 +128,7 @@ void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
   }
 }
 
-void FilterRows::for_each_part(const std::function<void(const PayloadIndex*, const RowSet&)>& take_index,
+void FilterRows::for_each_part(const std::function<void(const SegmentPart&, const RowSet&)>& take_index,
                                const std::string& path, const std::function<void(const PointView&)>& take_point) {
   std::vector<PointId> ids;
   auto flush = [&] {
@@ -166,7 +166,7 @@ void FilterRows::for_each_part(const std::function<void(const PayloadIndex*, con
     part.changed.for_each([&](uint32_t place) { changed.push_back(place); });
     const RowSet stale = set & RowSet::of_sorted(changed);
     take_places(stale, id_of);
-    take_index(part.payload.get(), set - stale);
+    take_index(part, set - stale);
   }
   for (const TailPart& part : view_.tails) {
     take_places(RowSet::of_words(places(part)), [&](uint32_t place) { return part.tail->id(place); });

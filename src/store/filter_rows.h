@@ -31,7 +31,7 @@ class FilterRows {
   void for_each(const std::function<void(const PointId&)>& take);
   // Calls take_index for the matching places of each segment that has an index on PATH, and take_point for every other
   // point that matches.
-  void for_each_part(const std::function<void(const PayloadIndex*, const RowSet&)>& take_index, const std::string& path,
+  void for_each_part(const std::function<void(const SegmentPart&, const RowSet&)>& take_index, const std::string& path,
                      const std::function<void(const PointView&)>& take_point);
   // How many that are.
   uint64_t count();

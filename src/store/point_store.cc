@@ -7,8 +7,10 @@
 #include <chrono>
 
 #include "base/files.h"
+#include "base/hash.h"
 #include "sextant/error.h"
 #include "store/filter_rows.h"
+#include "store/payload/order_values.h"
 #include "store/vector_bytes.h"
 
 namespace sextant::store {
@@ -283,6 +285,103 @@ ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
   return answer;
 }
 
+std::vector<OrderedPoint> PointStore::ordered(const OrderRequest& request) const {
+  const Expired expired = remove_expired();
+  const ViewPointer view = this->view();
+  for (const std::string& name : request.fields.vectors) view->config->at(name);
+  const std::string path = request.key.text();
+  const FieldSchema* known = view->config->payload_schema.find(path);
+  FieldSchema number;
+  number.kind = FieldKind::floating;
+  const FieldSchema& schema = known != nullptr ? *known : number;
+  struct Found {
+    OrderValue value;
+    PointId id;
+  };
+  const auto before = [&](const Found& a, const Found& b) {
+    if (a.value != b.value) return request.descending ? b.value < a.value : a.value < b.value;
+    return a.id < b.id;
+  };
+  std::vector<Found> found;
+  const Filter all;
+  FilterRows rows(*view, request.filter ? *request.filter : all);
+  // What could not be removed although its time has come takes places that others are to have.
+  const size_t wanted = request.limit + std::min<size_t>(expired.left, SIZE_MAX - request.limit);
+  std::optional<OrderValue> start = request.start_from;
+  if (start && schema.kind == FieldKind::floating && std::holds_alternative<int64_t>(*start)) {
+    start = static_cast<double>(std::get<int64_t>(*start));
+  }
+  const OrderOptions options{request.descending, start};
+  rows.for_each_part(
+      [&](const SegmentPart& part, const RowSet& within) {
+        std::vector<bool> seen(part.segment->size());
+        size_t taken = 0;
+        std::optional<OrderValue> last;
+        part.payload->order_by(request.key, options, within, [&](const OrderValue& value, uint32_t place) {
+          // Of equal values the ids decide, which are not in the order of places.
+          if (taken >= wanted && last != value) return false;
+          if (seen[place]) return true;
+          seen[place] = true;
+          found.push_back({value, part.segment->id(place)});
+          last = value;
+          ++taken;
+          return true;
+        });
+      },
+      known != nullptr ? path : "",
+      [&](const PointView& point) {
+        const std::vector<OrderValue> values = order_values(request.key, schema, point);
+        std::optional<OrderValue> best;
+        for (const OrderValue& value : values) {
+          if (start && (request.descending ? *start < value : value < *start)) continue;
+          if (!best || (request.descending && *best < value)) best = value;
+        }
+        if (best) found.push_back({*best, point.id});
+      });
+  std::sort(found.begin(), found.end(), before);
+  if (found.size() > wanted) found.resize(wanted);
+  std::vector<PointId> ids;
+  for (const Found& one : found) ids.push_back(one.id);
+  auto records = view->truth->find(ids, view->moment.get());
+  std::vector<OrderedPoint> out;
+  for (size_t i = 0; i < ids.size() && out.size() < request.limit; ++i) {
+    if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
+    out.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].value});
+  }
+  return out;
+}
+
+std::vector<StoredPoint> PointStore::sample(size_t limit, const std::optional<Filter>& filter, uint64_t seed,
+                                            const Fields& fields) const {
+  const Expired expired = remove_expired();
+  const ViewPointer view = this->view();
+  for (const std::string& name : fields.vectors) view->config->at(name);
+  // A point's place in the sample follows from its id and the seed alone, not from how the points lie.
+  std::vector<std::pair<uint64_t, PointId>> best;
+  const Filter all;
+  FilterRows(*view, filter ? *filter : all).for_each([&](const PointId& id) {
+    const std::string key = id.key();
+    const std::pair<uint64_t, PointId> one{base::hash64(key, seed), id};
+    if (best.size() == limit + expired.left) {
+      if (best.empty() || !(one < best.front())) return;
+      std::pop_heap(best.begin(), best.end());
+      best.pop_back();
+    }
+    best.push_back(one);
+    std::push_heap(best.begin(), best.end());
+  });
+  std::sort(best.begin(), best.end());
+  std::vector<PointId> ids;
+  for (const auto& [hash, id] : best) ids.push_back(id);
+  auto records = view->truth->find(ids, view->moment.get());
+  std::vector<StoredPoint> out;
+  for (size_t i = 0; i < ids.size() && out.size() < limit; ++i) {
+    if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
+    out.push_back(fill(*view, ids[i], std::move(*records[i]), fields));
+  }
+  return out;
+}
+
 uint64_t PointStore::count() const {
   const uint64_t left = remove_expired().left;
   const uint64_t points = view()->state.points;
@@ -312,11 +411,12 @@ std::vector<FacetCount> PointStore::facet(const KeyPath& path, const std::option
   }
   const Filter all;
   FilterRows rows(*view, filter ? *filter : all);
-  rows.for_each_part([&](const PayloadIndex* index, const RowSet& within) { counters.front().add(*index, within); },
-                     schema != nullptr ? path.text() : "",
-                     [&](const PointView& point) {
-                       for (FacetCounter& counter : counters) counter.add(point);
-                     });
+  rows.for_each_part(
+      [&](const SegmentPart& part, const RowSet& within) { counters.front().add(*part.payload, within); },
+      schema != nullptr ? path.text() : "",
+      [&](const PointView& point) {
+        for (FacetCounter& counter : counters) counter.add(point);
+      });
   std::vector<FacetCount> out;
   for (const FacetCounter& counter : counters) {
     for (FacetCount& count : counter.top(limit)) out.push_back(std::move(count));

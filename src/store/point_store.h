@@ -36,6 +36,7 @@
 #include "store/merge_policy.h"
 #include "store/operation.h"
 #include "store/payload/facet_counter.h"
+#include "store/payload/field_index.h"
 #include "store/payload/filter.h"
 #include "store/snapshot.h"
 #include "store/view.h"
@@ -98,6 +99,22 @@ struct ScrollRequest {
   Fields fields = {};
 };
 
+// The points in the order of a number or moment in their payloads; those that have none are left out, and one that has
+// several is there once, by the first of them in that order.
+struct OrderRequest {
+  KeyPath key;
+  bool descending = false;
+  std::optional<OrderValue> start_from = std::nullopt;
+  size_t limit = 10;
+  std::optional<Filter> filter = std::nullopt;
+  Fields fields = {};
+};
+
+struct OrderedPoint {
+  StoredPoint point;
+  OrderValue value;
+};
+
 struct ScrollAnswer {
   std::vector<StoredPoint> points;  // ascending ids
   std::optional<PointId> next;      // where to go on; nothing at the end
@@ -145,6 +162,13 @@ class PointStore {
   // In the order of ids, nullopt where one is not there.
   std::vector<std::optional<StoredPoint>> get(std::span<const PointId> ids, const Fields& fields = {}) const;
   ScrollAnswer scroll(const ScrollRequest& request) const;
+  // Of equal values the smaller id first. An index on the key makes it fast; without one all payloads are read, and
+  // their numbers count.
+  std::vector<OrderedPoint> ordered(const OrderRequest& request) const;
+  // LIMIT points of those that FILTER finds, each as likely as another, in no order; the same seed and points, the same
+  // answer.
+  std::vector<StoredPoint> sample(size_t limit, const std::optional<Filter>& filter, uint64_t seed,
+                                  const Fields& fields = {}) const;
   uint64_t count() const;
   uint64_t count(const Filter& filter) const;
   StoreInfo info() const;

@@ -284,6 +284,23 @@ TEST(PointStores, AnswerFiltersFromIndexesAsTheyDoFromPayloads) {
     return out;
   };
   EXPECT_EQ(plain(facets), "red:21 blue:20 ");
+  // In the order of a number, by an index and, where there is none, by the payloads.
+  const auto numbers = [&](OrderRequest order) {
+    std::vector<uint64_t> out;
+    for (const OrderedPoint& point : store->ordered(order)) out.push_back(point.point.id.number());
+    return out;
+  };
+  OrderRequest order{.key = KeyPath::parse("n"), .descending = true, .start_from = OrderValue(int64_t{20}), .limit = 3};
+  order.filter = odd;
+  EXPECT_THAT(numbers(order), ElementsAre(20, 19, 17));
+  store->set_payload_field(KeyPath::parse("n"), std::nullopt);
+  order.start_from = OrderValue(20.0);
+  EXPECT_THAT(numbers(order), ElementsAre(20, 19, 17));
+  store->set_payload_field(KeyPath::parse("n"), parse_field_schema(R"("integer")"));
+  const auto sample = store->sample(5, odd, 7);
+  EXPECT_EQ(sample.size(), 5u);
+  EXPECT_EQ(store->sample(100, odd, 7).size(), store->count(odd));
+  EXPECT_EQ(store->sample(5, odd, 7).at(4).id, sample.at(4).id);
   store->set_payload_field(KeyPath::parse("color"), std::nullopt);
   EXPECT_EQ(plain(store->facet(KeyPath::parse("color"), std::nullopt, 5)), "red:28 blue:26 green:26 ");
   answer = store->search(request);

@@ -65,6 +65,7 @@ TEST_F(CollectionCommands, TakeRowsWithVectorsAndFindThem) {
   EXPECT_EQ(found["hits"][0]["id"], 8);
   EXPECT_EQ(found["hits"][1]["id"], 6);
   EXPECT_EQ(json({"facet", "color"})[0]["count"], 15);
+  EXPECT_EQ(json({"scroll", "--limit", "1", "--sample", "3"})["payload"].size(), 1u);
   EXPECT_EQ(json({"get", "8"})["payload"]["color"], "red");
   EXPECT_EQ(json({"delete", "--filter", red})["deleted"], 15);
   EXPECT_EQ(json({"scroll", "--limit", "1", "--from", "2"})["id"], 3);

@@ -18,7 +18,9 @@ struct PointsSettings {
   std::vector<std::string> ids;
   std::optional<std::string> filter, from;
   size_t limit = 10;
-  bool vectors = false;
+  bool vectors = false, descending = false;
+  std::optional<std::string> order_by;
+  size_t sample_seed = 0;
 };
 
 std::vector<store::PointId> ids_of(const std::vector<std::string>& texts) {
@@ -80,11 +82,29 @@ void remove(const PointsSettings& settings, const Context& context) {
 void scroll(const PointsSettings& settings, const Context& context) {
   const auto database = open_database(settings.database, context);
   const auto points = database->open(settings.database.collection);
+  store::Fields fields;
+  fields.all_vectors = settings.vectors;
+  if (settings.order_by) {
+    store::OrderRequest order{.key = store::KeyPath::parse(*settings.order_by)};
+    order.descending = settings.descending;
+    order.limit = settings.limit;
+    order.filter = filter_of(settings);
+    order.fields = fields;
+    for (const store::OrderedPoint& found : points->ordered(order)) show(found.point, *points->config(), context);
+    return;
+  }
+  if (settings.sample_seed != 0) {
+    for (const store::StoredPoint& point :
+         points->sample(settings.limit, filter_of(settings), settings.sample_seed, fields)) {
+      show(point, *points->config(), context);
+    }
+    return;
+  }
   store::ScrollRequest request;
   if (settings.from) request.from = store::PointId::parse(*settings.from);
   request.limit = settings.limit;
   request.filter = filter_of(settings);
-  request.fields.all_vectors = settings.vectors;
+  request.fields = fields;
   const store::ScrollAnswer answer = points->scroll(request);
   for (const store::StoredPoint& point : answer.points) show(point, *points->config(), context);
   if (answer.next) context.note("More from {} on (--from)", answer.next->text());
@@ -141,7 +161,13 @@ void add_points(Command app, Context& context) {
     Command command = app.subcommand("scroll", "Points in the order of their ids, a page at a time");
     add_collection_options(command, settings->database);
     command.option("--filter", settings->filter, kFilterHelp);
-    command.option("--from", settings->from, "The first id of the page");
+    const Option from = command.option("--from", settings->from, "The first id of the page");
+    const Option order =
+        command.option("--order-by", settings->order_by, "In the order of this number in the payloads");
+    command.flag("--descending", settings->descending, "The largest first");
+    const Option sample = command.option("--sample", settings->sample_seed, "Some at random instead, by this seed");
+    order.excludes(from).excludes(sample);
+    sample.excludes(from);
     command.option("--limit,-k", settings->limit, "How many").range(1, 1e9).show_default();
     command.flag("--vectors", settings->vectors, "With their vectors");
     add_common_options(command, context, Common::json);
