@@ -55,7 +55,9 @@ class FieldIndex::Postings {
       if (!set) field_.fail("a posting is no set of its rows");
       return *std::move(set);
     }
-    if (form != kListForm || bytes.size() % sizeof(uint32_t) != 0) field_.fail("a posting has an unknown form");
+    if (form != kListForm || bytes.empty() || bytes.size() % sizeof(uint32_t) != 0) {
+      field_.fail("a posting has an unknown form");
+    }
     std::vector<uint32_t> rows(bytes.size() / sizeof(uint32_t));
     std::memcpy(rows.data(), bytes.data(), bytes.size());
     for (size_t i = 0; i < rows.size(); ++i) {

@@ -310,7 +310,7 @@ TEST(PayloadIndexes, ReadNoPostingTwice) {
   ASSERT_NE(entry, std::string::npos);
   uint64_t offset = 0;
   std::memcpy(&offset, bytes.data() + entry + 24, sizeof(offset));
-  const std::array<uint64_t, 3> ends = {5, 0, 5};
+  std::array<uint64_t, 3> ends = {5, 0, 5};
   std::memcpy(bytes.data() + offset, ends.data(), sizeof(ends));
   const base::TemporaryFolder folder;
   std::ofstream(folder.path() / "payload.idx", std::ios::binary) << bytes;
@@ -320,6 +320,14 @@ TEST(PayloadIndexes, ReadNoPostingTwice) {
   EXPECT_THAT(tests::error_of(ErrorCode::corrupted,
                               [&] { find(points, index, R"({"key": "s", "match": {"any": ["blue", "reddish"]}})"); }),
               HasSubstr("field 5: postings lie out of order"));
+  // A form without rows.
+  ends = {1, 2, 3};
+  std::memcpy(bytes.data() + offset, ends.data(), sizeof(ends));
+  std::ofstream(folder.path() / "empty.idx", std::ios::binary) << bytes;
+  const PayloadIndex empty = PayloadIndex::open(folder.path() / "empty.idx");
+  EXPECT_THAT(tests::error_of(ErrorCode::corrupted,
+                              [&] { find(points, empty, R"({"key": "s", "match": {"value": "blue"}})"); }),
+              HasSubstr("field 5: a posting has an unknown form"));
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct Parser {
 
   simdjson::error_code parse(std::string_view text) {
     if (text.size() > kPayloadBytesMax) return simdjson::CAPACITY;
+    if (text.empty()) return simdjson::EMPTY;
     if (padded.size() > kKeptBytesMax && text.size() < kKeptBytesMax / 2) {
       parser = simdjson::dom::parser();
       padded = std::vector<char>();

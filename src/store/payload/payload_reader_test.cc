@@ -24,6 +24,7 @@ TEST(Payloads, AreObjectsOfValidJson) {
     EXPECT_NO_THROW(check_payload(text)) << text;
   }
   EXPECT_THAT(payload_refusal(""), HasSubstr("payload: not valid JSON: "));
+  EXPECT_THAT(payload_refusal(std::string_view()), HasSubstr("payload: not valid JSON: "));
   EXPECT_THAT(payload_refusal("{\"a\": }"), HasSubstr("not valid JSON"));
   EXPECT_THAT(payload_refusal("{\"a\": 1} x"), HasSubstr("not valid JSON"));
   EXPECT_THAT(payload_refusal("{\"a\": \"\xff\"}"), HasSubstr("not valid JSON"));
