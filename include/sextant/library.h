@@ -82,8 +82,8 @@ struct SearchResult {
 
 class Library {
  public:
-  // Reads files and folders (.txt .md .html .pdf), and writes the library over OUTPUT in one step: a reader sees the old
-  // one or the new one. Throws not_found for a path that does not exist or when there is no document in any, and
+  // Reads files and folders (.txt .md .html .pdf), and writes the library over OUTPUT in one step: a reader sees the
+  // old one or the new one. Throws not_found for a path that does not exist or when there is no document in any, and
   // already_exists when OUTPUT is a file that is not a library.
   static LibraryReport build(const std::vector<std::string>& paths, const Embedder& model, const std::string& output,
                              const LibraryOptions& options = {});

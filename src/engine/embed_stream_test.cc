@@ -97,6 +97,9 @@ TEST_F(EmbedStream, ReadsFieldsOfJsonColumnsOfParquetAndPagesOfPdf) {
   EXPECT_EQ(items({.input = at("docs")}), (Strings{"c.pdf=a page"}));
   EXPECT_EQ(items({.input = at("docs/c.pdf")}), (Strings{"c.pdf=a page"}));
   SEXTANT_NEEDS_DUCKDB();
+  io::write_by_duckdb(at("none.parquet"), "SELECT 1 AS id, 'y' AS body");
+  EXPECT_EQ(error_of([&] { items({.input = at("none.parquet")}); }),
+            "invalid_argument: " + at("none.parquet") + ": has no column 'text', expected one of: id, body");
   io::write_by_duckdb(at("a.parquet"), "SELECT 1 AS id, 'x' AS text, 'y' AS body");
   EXPECT_EQ(items({.input = at("a.parquet")}), (Strings{"row 0=x"}));
   EXPECT_EQ(items({.input = at("a.parquet"), .column = "body"}), (Strings{"row 0=y"}));

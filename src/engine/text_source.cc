@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <optional>
 
 #include "io/csv.h"
 #include "io/jsonl.h"
@@ -80,7 +79,7 @@ class RowTexts : public TextSource {
  public:
   RowTexts(const std::string& path, const std::string& column)
       : rows_(io::open_rows(path, {.id_column = "",
-                                   .text_column = column.empty() ? std::nullopt : std::optional(column),
+                                   .text_column = column.empty() ? "text" : column,
                                    .vector_column = "",
                                    .payload_column = "",
                                    .has_payload = false})),

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 #include <mutex>
+#include <type_traits>
 #include <vector>
 
 #include "base/environment.h"
@@ -130,18 +131,8 @@ DuckSession::DuckSession(const DuckSessionOptions& options) : api_(duckdb_librar
   if (api_.create_config(&config) != duck::kSuccess) throw Error(ErrorCode::exhausted, "no memory to start DuckDB");
   const std::string threads = std::to_string(std::max<size_t>(options.thread_count, 1));
   const std::string memory = fmt::format("{}MiB", std::max<uint64_t>(options.memory_bytes_max >> 20, 64));
-  // An option that some version does not have is not needed there.
-  for (const auto& [name, value] :
-       std::initializer_list<std::pair<const char*, const char*>>{{"threads", threads.c_str()},
-                                                                  {"memory_limit", memory.c_str()},
-                                                                  {"temp_directory", ""},
-                                                                  {"autoinstall_known_extensions", "false"},
-                                                                  {"autoload_known_extensions", "false"},
-                                                                  {"allow_community_extensions", "false"},
-                                                                  {"allow_persistent_secrets", "false"},
-                                                                  {"enable_external_file_cache", "false"}}) {
-    api_.set_config(config, name, value);
-  }
+  api_.set_config(config, "threads", threads.c_str());
+  api_.set_config(config, "memory_limit", memory.c_str());
   char* message = nullptr;
   const bool opened = api_.open_ext(nullptr, &database_, config, &message) == duck::kSuccess;
   api_.destroy_config(&config);
@@ -153,6 +144,12 @@ DuckSession::DuckSession(const DuckSessionOptions& options) : api_(duckdb_librar
   if (api_.connect(database_, &connection_) != duck::kSuccess) {
     api_.close(&database_);
     throw Error(ErrorCode::unavailable, "DuckDB refuses a connection");
+  }
+  // A setting that some version does not have is not needed there.
+  for (const char* setting : {"temp_directory = ''", "autoinstall_known_extensions = false",
+                              "autoload_known_extensions = false", "allow_community_extensions = false",
+                              "allow_persistent_secrets = false", "enable_external_file_cache = false"}) {
+    set(setting);
   }
   // From here on only that one path exists. Before 1.2 a session cannot be bound to one; the queries name no other.
   if (options.allowed_path.empty() || set(fmt::format("allowed_paths = [{}]", sql_text(options.allowed_path)))) {

@@ -56,6 +56,7 @@ struct ParquetSink::Impl {
   Impl(const std::string& path, size_t vector_dim, const SinkOptions& sink_options)
       : dim(vector_dim),
         options(sink_options),
+        // Without the library no file is begun.
         file((duckdb_library("writing Parquet"), path)),
         session(
             {.allowed_path = fmt::format("/proc/self/fd/{}", file.descriptor()), .shown_name = path, .writes = true}) {}

@@ -162,12 +162,12 @@ TEST_F(Tables, TypesThatParquetDoesNotHaveAreReadFromDuckDbAllTheSame) {
     session.api().destroy_data_chunk(&chunk);
     return out;
   };
-  EXPECT_EQ(json("(-170141183460469231731687303715884105728)::HUGEINT"),
+  EXPECT_EQ(json("'-170141183460469231731687303715884105728'::HUGEINT"),
             "\"-170141183460469231731687303715884105728\"");
   EXPECT_EQ(json("12::HUGEINT"), "12");
   EXPECT_EQ(json("(-9223372036854775808)::HUGEINT"), "-9223372036854775808");
   EXPECT_EQ(json("(-9223372036854775809)::HUGEINT"), "\"-9223372036854775809\"");
-  EXPECT_EQ(json("340282366920938463463374607431768211455::UHUGEINT"), "\"340282366920938463463374607431768211455\"");
+  EXPECT_EQ(json("'340282366920938463463374607431768211455'::UHUGEINT"), "\"340282366920938463463374607431768211455\"");
   EXPECT_EQ(json("18446744073709551615::UHUGEINT"), "18446744073709551615");
   EXPECT_EQ(json("timetz '03:04:05.5+02:30'"), "\"03:04:05.5+02:30\"");
   EXPECT_EQ(json("timetz '03:04:05-08'"), "\"03:04:05-08:00\"");
@@ -253,6 +253,7 @@ TEST_F(Tables, NamesWithQuotesBracketsStarsAndEqualSignsAreNamesOfFiles) {
 }
 
 TEST_F(Tables, ASessionReachesItsOneFileAndNothingElse) {
+  if (duckdb_version() < "v1.2") GTEST_SKIP() << "DuckDB " << duckdb_version() << " cannot be bound to a file";
   const std::string mine = parquet("SELECT 1", "mine.parquet"), other = parquet("SELECT 2", "other.parquet");
   DuckSession session({.allowed_path = mine, .shown_name = "mine"});
   session.query("SELECT * FROM read_parquet(" + sql_text(mine) + ")");
