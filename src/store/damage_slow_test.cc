@@ -26,6 +26,7 @@ Contents contents_of(PointStore& store) {
 
 // A collection with tables, a log and a segment, closed.
 struct DamagedStore {
+  const bool in_memory = use_memory();
   base::TemporaryFolder folder;
   std::filesystem::path good = folder.path() / "good", path = folder.path() / "points";
   Contents contents;
@@ -136,6 +137,34 @@ TEST(Damage, ALogThatLostItsEndIsNoticed) {
     }
   }
   EXPECT_GE(cuts, 30u);
+}
+
+TEST(Damage, OfASegmentIsFoundByVerifyAndNeverCrashesASearch) {
+  const DamagedStore store;
+  std::mt19937_64 random(5);
+  const auto segment = std::filesystem::directory_iterator(store.good / "segments")->path().filename();
+  for (const std::string name : {"rows", "vector_1"}) {
+    const std::string bytes = base::read_file(store.good / "segments" / segment / name);
+    for (int round = 0; round < 60 && !HasFailure(); ++round) {
+      SCOPED_TRACE(fmt::format("{}, round {}", name, round));
+      store.copy();
+      std::string damaged = bytes;
+      // Past the head, which is checked whenever it is opened.
+      for (int i = 0; i < 200; ++i)
+        damaged[damaged.size() - 1 - random() % (damaged.size() / 2)] = static_cast<char>(random());
+      std::ofstream(store.path / "segments" / segment / name, std::ios::binary) << damaged;
+      PointStore opened(store.path, testing_resources(), {.background = false});
+      SearchRequest request;
+      request.query.values = random_vector(random, 4);
+      request.limit = 300;
+      opened.search(request);
+      opened.verify();
+      EXPECT_EQ(opened.search(request).points.size(), store.contents.size());
+      opened.flush();
+      EXPECT_EQ(opened.search(request).points.size(), store.contents.size());
+      EXPECT_EQ(opened.verify().size(), 0u);
+    }
+  }
 }
 
 TEST(Damage, AFileOfTheTruthThatIsGoneIsNamed) {

@@ -187,11 +187,6 @@ class Faults {
 
  private:
   std::filesystem::path root() const { return folder_.path() / "disk"; }
-  // Nothing is synced for real, so it may as well lie in memory.
-  static bool use_memory() {
-    std::error_code error;
-    return std::filesystem::is_directory("/dev/shm", error) && ::setenv("TMPDIR", "/dev/shm", 1) == 0;
-  }
   const bool in_memory_ = use_memory();
   base::TemporaryFolder folder_;
   StoreConfig config_;

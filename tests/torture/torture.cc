@@ -1,3 +1,4 @@
+// torture --writes N: how long N writes of one point take, each a batch of its own, with and without syncing each.
 // torture --kills N [--seed S] [--folder F] [--milliseconds M]: kills a program that writes to a database, N times, and
 // looks each time at what is there.
 //
@@ -520,6 +521,33 @@ class Torture {
   size_t points_ = 0;
 };
 
+// What a synced write costs, alone and where eight come together.
+void measure_writes(const std::filesystem::path& folder, uint64_t writes) {
+  Database database(folder, options_of(true, {}));
+  for (size_t c = 0; c < 2; ++c) {
+    const auto store = database.create(kCollections[c], config_of(c));
+    for (const uint64_t threads : {1, 8}) {
+      const auto start = std::chrono::steady_clock::now();
+      std::vector<std::thread> all;
+      for (uint64_t t = 0; t < threads; ++t) {
+        all.emplace_back([&, t] {
+          for (uint64_t i = t; i < writes; i += threads) {
+            Point point;
+            point.id = PointId::of(i);
+            point.vectors = {{"", {std::vector<float>(kDim, static_cast<float>(i)), {}}}};
+            store->write(UpsertPoints{{point}});
+          }
+        });
+      }
+      for (std::thread& thread : all) thread.join();
+      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+      std::printf("%s, %lu at once: %.3f ms a write, %.0f writes a second\n", kCollections[c], threads,
+                  took.count() * static_cast<double>(threads) / static_cast<double>(writes),
+                  static_cast<double>(writes) / took.count() * 1000);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -529,17 +557,22 @@ int main(int argc, char** argv) {
     for (size_t w = 0; w < kWriters; ++w) next.push_back(std::stoull(arguments[4 + w]));
     return child(arguments[1], std::stoull(arguments[2]), next, arguments[3] == "1");
   }
-  uint64_t kills = 60, seed = system_ms(), milliseconds = 300;
+  uint64_t kills = 60, writes = 0, seed = system_ms(), milliseconds = 300;
   std::filesystem::path folder;
   for (size_t i = 0; i + 1 < arguments.size(); i += 2) {
     if (arguments[i] == "--kills") kills = std::stoull(arguments[i + 1]);
+    if (arguments[i] == "--writes") writes = std::stoull(arguments[i + 1]);
     if (arguments[i] == "--seed") seed = std::stoull(arguments[i + 1]);
     if (arguments[i] == "--milliseconds") milliseconds = std::stoull(arguments[i + 1]);
     if (arguments[i] == "--folder") folder = arguments[i + 1];
   }
-  std::printf("seed %lu\n", static_cast<unsigned long>(seed));
   std::optional<base::TemporaryFolder> temporary;
   if (folder.empty()) folder = temporary.emplace().path() / "db";
+  if (writes > 0) {
+    measure_writes(folder, writes);
+    return 0;
+  }
+  std::printf("seed %lu\n", static_cast<unsigned long>(seed));
   Torture torture(std::filesystem::read_symlink("/proc/self/exe"), folder, seed, milliseconds);
   const bool good = torture.run(kills);
   if (!good && temporary) {
