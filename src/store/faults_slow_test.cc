@@ -1,4 +1,7 @@
 // At every thirteenth operation of the disk; faults_long_test.cc takes them all.
+#include <atomic>
+#include <thread>
+
 #include "store/testing_faults.h"
 
 namespace sextant::store::faults {
@@ -16,6 +19,144 @@ TEST(Faults, APowerCutThatKeepsSomeOfWhatWasNotSyncedLosesNothingThatWasAcknowle
   cut_power(Durability::sync, true, kStride);
 }
 TEST(Faults, APowerCutLeavesAMomentOfThePastWhereSyncIsPeriodic) { cut_power(Durability::periodic, true, kStride); }
+
+// What is in the catalog after each change, where a change that failed is tried again.
+TEST(Faults, ACatalogIsAsItWasSaidWhateverFails) {
+  using Names = std::vector<std::string>;
+  const std::vector<std::function<void(Database&)>> changes = {
+      [](Database& d) { d.create("a", testing_config(kDim)); },
+      [](Database& d) { d.create("b", testing_config(kDim)); },
+      [](Database& d) {
+        d.change_aliases({{"x", "a"}, {"y", "b"}});
+      },
+      [](Database& d) { d.remove("a"); },
+      [](Database& d) {
+        d.change_aliases({{"z", "b"}, {"y", ""}});
+      },
+  };
+  for (const Trouble trouble : {Trouble::fails_once, Trouble::no_space}) {
+    uint64_t at = 1;
+    for (bool hit = true; hit && !HasFailure(); at += 3) {
+      SCOPED_TRACE(fmt::format("trouble at operation {}", at));
+      Faults faults(Durability::sync);
+      faults.open();
+      faults.disk().plan(trouble, at);
+      hit = false;
+      for (size_t i = 0; i < changes.size(); ++i) {
+        for (size_t attempt = 0;; ++attempt) {
+          SCOPED_TRACE(fmt::format("change {}", i));
+          try {
+            changes[i](faults.database());
+            break;
+          } catch (const Error& error) {
+            // The first attempt may have done it.
+            if (attempt > 0 && (error.code() == ErrorCode::already_exists || error.code() == ErrorCode::not_found))
+              break;
+            EXPECT_TRUE(error.code() == ErrorCode::unavailable || error.code() == ErrorCode::exhausted) << error.what();
+          }
+          ASSERT_LT(attempt, 3u);
+          hit = true;
+          faults.disk().end_trouble();
+        }
+        hit = hit || faults.disk().hit();
+      }
+      faults.disk().end_trouble();
+      for (int opened = 0; opened < 2; ++opened) {
+        EXPECT_EQ(faults.database().names(), (Names{"b", "points"}));
+        EXPECT_EQ(faults.database().aliases(), (std::vector<Database::Alias>{{"z", "b"}}));
+        EXPECT_EQ(faults.database().open("z")->count(), 0u);
+        faults.close();
+        faults.open();
+      }
+    }
+  }
+}
+
+TEST(Faults, PointsWhoseTimeHasComeAreNotFoundOnAFullDiskEither) {
+  Faults faults(Durability::sync);
+  faults.now_ms = 1000;
+  faults.open();
+  UpsertPoints points;
+  for (uint64_t id = 0; id < 20; ++id) {
+    points.points.push_back(testing_point(id, {static_cast<float>(id), 0, 0, 0}));
+    if (id < 10) points.points.back().expires_ms = 2000;
+  }
+  faults.store().write(points);
+  faults.disk().plan(Trouble::no_space, 1);
+  faults.now_ms = 3000;
+  auto look = [&] {
+    EXPECT_EQ(faults.store().count(), 10u);
+    SearchRequest request;
+    request.query.values = {0, 0, 0, 0};
+    request.limit = 5;
+    const SearchAnswer answer = faults.store().search(request);
+    ASSERT_EQ(answer.points.size(), 5u);
+    EXPECT_EQ(answer.points[0].point.id, PointId::of(10));
+    EXPECT_EQ(faults.store().get(std::vector{PointId::of(3)})[0], std::nullopt);
+    EXPECT_EQ(faults.store().scroll(std::nullopt, 100).points.size(), 10u);
+  };
+  look();
+  EXPECT_TRUE(faults.disk().hit());
+  faults.disk().end_trouble();
+  look();
+  faults.close();
+  faults.open();
+  look();
+}
+
+// A segment is being made, others write and search, and the disk fails now and then.
+TEST(Faults, ManyAtOnceSurviveADiskThatFailsNowAndThen) {
+  Faults faults(Durability::sync);
+  faults.background = true;
+  faults.open();
+  std::atomic<size_t> working = 2;
+  std::atomic<uint64_t> failures = 0;
+  std::vector<std::thread> threads;
+  for (uint64_t writer = 0; writer < 2; ++writer) {
+    threads.emplace_back([&, writer] {
+      for (uint64_t batch = 0; batch < 60; ++batch) {
+        UpsertPoints points;
+        for (uint64_t i = 0; i < 10; ++i) {
+          const uint64_t id = writer * 1000 + batch * 10 + i;
+          points.points.push_back(testing_point(id, {static_cast<float>(id), 1, 2, 3}));
+        }
+        while (failed([&] { faults.store().write(points); }, Trouble::no_space)) ++failures;
+      }
+      --working;
+    });
+  }
+  threads.emplace_back([&] {
+    while (working > 0) {
+      SearchRequest request;
+      request.query.values = {5, 1, 2, 3};
+      request.limit = 3000;
+      // Where the disk fails while the truth is opened again, there is nothing to read for a moment.
+      failed([&] { EXPECT_LE(faults.store().search(request).points.size(), 1200u); }, Trouble::fails_once);
+    }
+  });
+  threads.emplace_back([&] {
+    std::mt19937_64 random(11);
+    while (working > 0) {
+      faults.disk().plan(random() % 3 == 0 ? Trouble::no_space : Trouble::fails_once, 1 + random() % 60);
+      for (size_t wait = 0; wait < 100 && working > 0 && !faults.disk().hit(); ++wait) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 5));
+    }
+    faults.disk().end_trouble();
+  });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(failures, 0u);
+  for (int opened = 0; opened < 2; ++opened) {
+    while (failed([&] { faults.store().flush(); }, Trouble::fails_once)) {
+    }
+    EXPECT_EQ(faults.store().count(), 1200u);
+    EXPECT_EQ(stored(faults.store()).size(), 1200u);
+    expect_found(faults.store(), stored(faults.store()));
+    faults.close();
+    faults.open();
+  }
+}
 
 }  // namespace
 }  // namespace sextant::store::faults

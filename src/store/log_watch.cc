@@ -1,6 +1,7 @@
 #include "store/log_watch.h"
 
 #include <fmt/format.h>
+#include <rocksdb/sst_file_reader.h>
 
 #include <cstring>
 
@@ -40,9 +41,13 @@ void LogWatch::open(const std::filesystem::path& folder, const rocksdb::DBOption
     status = open(options);
   }
   if (!damage_.empty()) throw Error(ErrorCode::corrupted, fmt::format("{}: {}", where, damage_));
-  if (status.IsCorruption() && status.ToString().find(where) == std::string::npos) {
-    // It does not say where.
-    throw Error(ErrorCode::corrupted, fmt::format("{}: {}; {}", where, status.ToString(), suspects(folder)));
+  if (status.IsNotFound() || status.IsPathNotFound()) {
+    // CURRENT, or what names it, names what is not there.
+    throw Error(ErrorCode::corrupted, fmt::format("{}: {}", where, status.ToString()));
+  }
+  if (status.IsCorruption()) {
+    // It does not say where, or names the file that names the damaged one.
+    throw Error(ErrorCode::corrupted, fmt::format("{}: {}; {}", where, status.ToString(), suspects(folder, options)));
   }
   check(status, where);
 }
@@ -53,16 +58,21 @@ void LogWatch::begin() {
   damage_.clear();
 }
 
-std::string LogWatch::suspects(const std::filesystem::path& folder) const {
-  if (!file_.empty()) return fmt::format("the log that was being read: {}", file_);
-  std::string names;
+std::string LogWatch::suspects(const std::filesystem::path& folder, const rocksdb::DBOptions& options) const {
+  std::string damaged, names;
+  auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name != "CURRENT" && !name.starts_with("MANIFEST") && !name.ends_with(".log")) continue;
-    names += (names.empty() ? "" : ", ") + name;
+    if (name.ends_with(".sst")) {
+      rocksdb::SstFileReader table(rocksdb::Options(options, {}));
+      if (!table.Open(entry.path().string()).ok() || !table.VerifyChecksum().ok()) add(damaged, name);
+    } else if (name == "CURRENT" || name.starts_with("MANIFEST") || name.ends_with(".log")) {
+      add(names, name);
+    }
   }
-  return "one of " + names;
+  if (!damaged.empty()) return "damaged: " + damaged;
+  return file_.empty() ? "one of " + names : "the log that was being read: " + file_;
 }
 
 }  // namespace sextant::store

@@ -28,7 +28,7 @@ class LogWatch : public rocksdb::WalFilter {
 
  private:
   void begin();
-  std::string suspects(const std::filesystem::path& folder) const;
+  std::string suspects(const std::filesystem::path& folder, const rocksdb::DBOptions& options) const;
 
   uint64_t next_ = 0;          // number of the next write; 0: none was seen
   std::string file_, damage_;  // the log that was read last, and what was wrong

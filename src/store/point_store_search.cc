@@ -19,6 +19,12 @@ struct Candidate {
   float score;
 };
 
+// Thrown where a segment says what cannot be.
+struct FoundDamage {
+  std::shared_ptr<const Segment> segment;
+  std::string what;
+};
+
 // A search of one view for one query.
 class Search {
  public:
@@ -94,11 +100,22 @@ class Search {
     return AllowedIds(std::move(words));
   }
 
-  void add(const Segment& segment, const Segment::Column& column, const std::vector<IndexHit>& hits) {
-    for (const IndexHit& hit : hits) {
-      const uint32_t place = column.place(hit.id);
-      found_.push_back({segment.id(place), segment.row(place), hit.score});
+  // What is mapped was not read when it was opened, so anything may stand in it.
+  void add(const SegmentPart& part, const Segment::Column& column, uint64_t number, float score) {
+    const Segment& segment = *part.segment;
+    if (number >= column.size) {
+      throw FoundDamage{part.segment, fmt::format("an index of {} rows finds row {}", column.size, number)};
     }
+    const uint32_t place = column.place(number);
+    const uint64_t row = segment.row(place);
+    if (row < part.info.row_begin || row >= part.info.row_end) {
+      throw FoundDamage{part.segment, fmt::format("place {} is row {}, expected {} to {}", place, row,
+                                                  part.info.row_begin, part.info.row_end)};
+    }
+    found_.push_back({segment.id(place), row, score});
+  }
+  void add(const SegmentPart& part, const Segment::Column& column, const std::vector<IndexHit>& hits) {
+    for (const IndexHit& hit : hits) add(part, column, hit.id, hit.score);
   }
 
   void search_segment(const SegmentPart& part, PartPlan& plan) {
@@ -120,7 +137,7 @@ class Search {
       plan.exact = result.exact;
       plan.compared = result.compared;
       plan.expected_recall = result.expected_recall;
-      add(segment, *column, result.hits);
+      add(part, *column, result.hits);
     } else if (column->multi) {
       MultiSearchOptions options;
       options.k = request_.limit;
@@ -132,7 +149,7 @@ class Search {
       plan.exact = result.exact;
       plan.compared = result.compared;
       plan.expected_recall = result.expected_recall;
-      add(segment, *column, result.hits);
+      add(part, *column, result.hits);
     } else {
       BestRows best(request_.limit, true);
       for (size_t i = 0; i < column->size; ++i) {
@@ -140,10 +157,7 @@ class Search {
         best.push(i, scorer_.score_sparse(column->sparse->indices(i), column->sparse->values(i)));
         ++plan.compared;
       }
-      for (const ScoredRow& hit : best.take()) {
-        const uint32_t place = column->place(hit.row);
-        found_.push_back({segment.id(place), segment.row(place), hit.score});
-      }
+      for (const ScoredRow& hit : best.take()) add(part, *column, hit.row, hit.score);
     }
   }
 
@@ -210,7 +224,13 @@ SearchAnswer PointStore::search(const SearchRequest& asked) const {
   for (const std::string& name : request.fields.vectors) view->config->at(name);
   SearchAnswer answer;
   Search search(*view, config, request);
-  search.run(answer);
+  try {
+    search.run(answer);
+  } catch (const FoundDamage& damage) {
+    view.reset();  // whoever waits for a write lets go of what it looks at
+    mark_damaged(damage.segment, damage.what);
+    return this->search(asked);
+  }
   if (search.filter()) {
     answer.payloads_read = search.filter()->payloads_read();
     answer.without_index = search.filter()->without_index();

@@ -539,6 +539,7 @@ void PointStore::heal() {
 void PointStore::reopen_after_failure() {
   constexpr size_t kProbeBytes = size_t{1} << 20;
   constexpr auto kReadersMax = std::chrono::seconds(10);
+  failed_ = true;
   // Whether it takes some is tried beside the truth.
   base::write_file_atomically(folder_ / "probe", std::string(kProbeBytes, 'x'));
   base::remove_all(folder_ / "probe");

@@ -177,6 +177,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     return true;
   });
   info.rows = rows.size();
+  if (rows.empty()) return info;
   base::make_folders(folder);
   SectionFileWriter file(folder / "rows", kRowsFileKind, kFileVersion, kSectionsMax);
   file.add("rows", std::span<const uint64_t>(rows));

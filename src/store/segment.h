@@ -65,7 +65,7 @@ struct SegmentBuildOptions {
 class Segment {
  public:
   // Makes the segment of the rows [info.row_begin, info.row_end) that there are at MOMENT in FOLDER, which must not
-  // exist, and returns info with the rest filled in. It is on the disk when this returns.
+  // exist, and returns info with the rest filled in. It is on the disk when this returns; of no rows nothing is made.
   static SegmentInfo build(const std::filesystem::path& folder, SegmentInfo info, const StoreConfig& config,
                            const Truth::Moment& moment, const SegmentBuildOptions& options);
 

@@ -199,6 +199,11 @@ Truth::Truth(const std::filesystem::path& folder, const TruthResources& resource
     : folder_(folder), disk_(std::make_shared<DiskWatch>()) {
   std::error_code missing;
   if (!std::filesystem::exists(folder_ / "CURRENT", missing)) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, missing)) {
+      if (entry.path().filename().string().starts_with("MANIFEST")) {
+        throw Error(ErrorCode::corrupted, fmt::format("{}/CURRENT: missing", where()));
+      }
+    }
     throw Error(ErrorCode::not_found, fmt::format("{}: no collection there", where()));
   }
   rocksdb::DB* db = nullptr;
