@@ -23,19 +23,15 @@ std::optional<RowRange> next_merge(std::span<const PartSize> parts, bool rest) {
   }
   const auto tails = static_cast<size_t>(
       std::find_if(parts.begin(), parts.end(), [](const PartSize& part) { return !part.is_segment; }) - parts.begin());
-  // The last segments, from the end on, that are not larger than what would be merged with them.
-  auto reach = [&](size_t end, auto may_join) {
-    uint64_t rows = 0;
-    for (size_t i = end; i < parts.size(); ++i) rows += alive(parts[i]);
-    size_t begin = end;
-    while (begin > 0 && may_join(begin - 1, rows)) rows += alive(parts[--begin]);
-    return begin;
-  };
   if (tails < parts.size()) {
+    size_t end = tails;
+    uint64_t rows = 0;
+    while (end < parts.size() && (end == tails || rows + alive(parts[end]) <= kNewRowsAtOnce))
+      rows += alive(parts[end++]);
     // Segments of a level below that of the new one would be left behind it.
-    const size_t begin =
-        reach(tails, [&](size_t at, uint64_t rows) { return level(alive(parts[at]) + 1) < level(rows + 1); });
-    return range_of(parts.subspan(begin));
+    size_t begin = tails;
+    while (begin > 0 && level(alive(parts[begin - 1]) + 1) < level(rows + 1)) rows += alive(parts[--begin]);
+    return range_of(parts.subspan(begin, end - begin));
   }
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].dead * 10 < parts[i].rows || parts[i].dead == 0) continue;

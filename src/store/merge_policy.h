@@ -18,15 +18,19 @@ struct RowRange {
 
 struct PartSize {
   RowRange range;
-  uint64_t rows = 0;  // that the segment holds, or the tail has
-  uint64_t dead = 0;  // of them
-  bool is_segment = false;
+  uint64_t rows = 0;        // that the segment holds, or the tail has
+  uint64_t dead = 0;        // of them
+  bool is_segment = false;  // false also for one without a graph
   bool is_damaged = false;
 };
 
-// PARTS: segments, then tails that are not written any more. Damaged segments come first, then tails, then segments of
-// which a tenth is dead, then such as have become many. REST: nothing else is to be done for a while, so what is left
-// small is merged, too. nullopt: all is well.
+// A segment is made of so many new rows at most (but of one part at least), so that none takes for ever while more
+// come.
+inline constexpr uint64_t kNewRowsAtOnce = 131'072;
+
+// PARTS: segments, then flat ones and tails that are not written any more. Damaged segments come first, then new rows,
+// then segments of which a tenth is dead, then such as have become many. REST: nothing else is to be done for a while,
+// so what is left small is merged, too. nullopt: all is well.
 std::optional<RowRange> next_merge(std::span<const PartSize> parts, bool rest);
 
 }  // namespace sextant::store

@@ -231,7 +231,8 @@ class PointStore {
   void keep();
   void keep_synced();
   bool build_next(bool rest);
-  void build(const RowRange& range, uint64_t opening);
+  void build(const RowRange& range, uint64_t opening, bool flat = false);
+  void wait_for_room() const;
   void index_payloads();
   void freeze_tail();
   void take_segment(const SegmentInfo& info, uint64_t opening);

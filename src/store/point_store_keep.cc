@@ -14,6 +14,11 @@ namespace {
 
 // After so long without a write small segments are merged.
 constexpr auto kRestAfter = std::chrono::seconds(5);
+// Tails that wait for a graph; more are written to the disk first.
+constexpr size_t kTailsInMemory = 8;
+// Tails at which writers wait for the disk.
+constexpr size_t kTailsMax = 64;
+constexpr auto kRoomEvery = std::chrono::milliseconds(20);
 // After so long what failed is tried again.
 constexpr auto kRetryAfter = std::chrono::seconds(5);
 
@@ -26,7 +31,7 @@ std::vector<PartSize> sizes_of(const View& view) {
     parts.push_back({{part.info.row_begin, part.info.row_end},
                      part.info.rows,
                      part.dead.count(),
-                     true,
+                     !part.info.flat,
                      !part.segment && part.info.rows > 0});
   }
   for (const TailPart& part : view.tails) {
@@ -79,17 +84,42 @@ void PointStore::keep() {
   }
 }
 
+// So that memory is bounded whatever the disk does. Where segments cannot be made, writing goes on: what it needs is
+// there as long as the memory is.
+void PointStore::wait_for_room() const {
+  std::unique_lock lock(keep_mutex_);
+  while (options_.background && !stopping_ && last_error_.empty()) {
+    lock.unlock();
+    const bool room = view()->tails.size() <= kTailsMax;
+    lock.lock();
+    if (room) return;
+    keep_changed_.wait_for(lock, kRoomEvery);
+  }
+}
+
 // Makes the segment that is wanted most. REQUIRES: build_mutex_ is held.
 bool PointStore::build_next(bool rest) {
   // Before the ranges are looked at.
   const uint64_t opening = openings_;
-  const std::optional<RowRange> range = next_merge(sizes_of(*view()), rest);
-  if (range) build(*range, opening);
+  std::optional<RowRange> range;
+  bool flat = false;
+  {
+    const ViewPointer view = this->view();
+    const size_t frozen = view->tails.size() - 1;
+    if (is_keeper && frozen > kTailsInMemory) {
+      // Rows come faster than graphs are made of them. They go to the disk as they are, before they fill the memory.
+      range = RowRange{view->tails.front().row_begin, view->tails[frozen - 1].row_end};
+      flat = true;
+    } else {
+      range = next_merge(sizes_of(*view), rest);
+    }
+  }
+  if (range) build(*range, opening, flat);
   return range.has_value();
 }
 
 // REQUIRES: build_mutex_ is held.
-void PointStore::build(const RowRange& range, uint64_t opening) {
+void PointStore::build(const RowRange& range, uint64_t opening, bool flat) {
   SegmentInfo info;
   info.number = next_segment_++;
   info.row_begin = range.begin;
@@ -101,7 +131,8 @@ void PointStore::build(const RowRange& range, uint64_t opening) {
   try {
     const ViewPointer view = this->view();
     info.version = view->state.version;
-    info = Segment::build(folder, info, *view->config, *view->moment, {.threads = threads, .stop = &stop_builds_});
+    info = Segment::build(folder, info, *view->config, *view->moment,
+                          {.threads = threads, .flat = flat, .stop = &stop_builds_});
   } catch (...) {
     base::remove_all(folder);
     throw;

@@ -373,6 +373,22 @@ TEST(PointStores, AgreeWithAPlainMap) {
   EXPECT_EQ(expected, plain.end());
 }
 
+// Ten times as many rows as may wait in memory, written at once.
+TEST(PointStores, SpillRowsThatComeFasterThanGraphsAreMade) {
+  TestingStore store(testing_config(8, 16), StoreOptions{});
+  std::mt19937_64 random(12);
+  UpsertPoints all;
+  for (uint64_t id = 0; id < 16 * 200; ++id) all.points.push_back(testing_point(id, random_vector(random, 8)));
+  store->write(all);
+  EXPECT_EQ(store->search(near(std::vector<float>(8), 5000)).points.size(), 3200u);
+  store->wait();
+  const StoreInfo info = store->info();
+  EXPECT_EQ(info.last_error, "");
+  EXPECT_EQ(info.tail_rows, 16u);
+  for (const auto& segment : info.segments) EXPECT_FALSE(segment.info.flat);
+  EXPECT_EQ(store->search(near(std::vector<float>(8), 5000)).points.size(), 3200u);
+}
+
 TEST(PointStores, MakeSegmentsInTheBackgroundWhileOthersWriteAndSearch) {
   TestingStore store(testing_config(8, 256), StoreOptions{});
   std::vector<std::thread> threads;

@@ -117,6 +117,7 @@ Written PointStore::write_where(const Filter& filter, Operation operation) {
 }
 
 Written PointStore::stand_in_line(Pending& pending) {
+  wait_for_room();
   std::unique_lock lock(line_mutex_);
   line_.push_back(&pending);
   while (!pending.done) {

@@ -34,12 +34,12 @@ std::filesystem::path payload_path(const std::filesystem::path& folder, const Pa
   return folder / fmt::format("payload_{:016x}", base::hash64(payload_schema_json(schema)));
 }
 
-IndexOptions index_options(const VectorConfig& config, size_t capacity) {
+IndexOptions index_options(const VectorConfig& config, size_t capacity, bool flat) {
   IndexOptions options;
   options.dim = config.dim;
   options.metric = config.metric;
   options.type = config.type;
-  options.kind = config.index;
+  options.kind = flat ? IndexKind::flat : config.index;
   options.codes = config.codes;
   options.degree = config.degree;
   options.build_breadth = config.build_breadth;
@@ -76,12 +76,12 @@ struct Gathered {
     places.push_back(place);
   }
 
-  void save(const std::filesystem::path& path, size_t threads) {
+  void save(const std::filesystem::path& path, size_t threads, bool flat) {
     switch (config->kind) {
       case VectorKind::dense: {
-        index::IndexImpl index(index_options(*config, places.size()));
+        index::IndexImpl index(index_options(*config, places.size(), flat));
         index.add_view(std::as_bytes(std::span(bytes.data(), bytes.size())), threads, nullptr);
-        index.calibrate(200, threads);
+        if (!flat) index.calibrate(200, threads);
         index.save(path);
         break;
       }
@@ -89,7 +89,7 @@ struct Gathered {
         std::vector<uint64_t> ids(places.size());
         for (size_t i = 0; i < ids.size(); ++i) ids[i] = i;
         const std::unique_ptr<MultiIndex> index =
-            MultiIndex::create(index_options(*config, values.size() / config->dim));
+            MultiIndex::create(index_options(*config, values.size() / config->dim, flat));
         index->add(ids, counts, values, threads);
         index->save(path);
         break;
@@ -111,7 +111,7 @@ struct Gathered {
 std::string write_segments(const std::vector<SegmentInfo>& segments) {
   nlohmann::json out = nlohmann::json::array();
   for (const SegmentInfo& segment : segments) {
-    out.push_back({segment.number, segment.row_begin, segment.row_end, segment.rows, segment.version});
+    out.push_back({segment.number, segment.row_begin, segment.row_end, segment.rows, segment.version, segment.flat});
   }
   return base::json_text(out);
 }
@@ -121,7 +121,7 @@ std::vector<SegmentInfo> read_segments(std::string_view text, const std::string&
   try {
     for (const nlohmann::json& entry : base::parse_json(text)) {
       out.push_back({entry.at(0).get<uint64_t>(), entry.at(1).get<uint64_t>(), entry.at(2).get<uint64_t>(),
-                     entry.at(3).get<uint64_t>(), entry.at(4).get<uint64_t>()});
+                     entry.at(3).get<uint64_t>(), entry.at(4).get<uint64_t>(), entry.at(5).get<bool>()});
     }
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: its list of segments: {}", where, error.what()));
@@ -177,6 +177,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     return true;
   });
   info.rows = rows.size();
+  info.flat = options.flat;
   if (rows.empty()) return info;
   base::make_folders(folder);
   SectionFileWriter file(folder / "rows", kRowsFileKind, kFileVersion, kSectionsMax);
@@ -187,7 +188,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
   for (auto& [slot, column] : columns) {
     check_stop();
     if (column.places.empty()) continue;
-    column.save(vector_path(folder, slot), options.threads);
+    column.save(vector_path(folder, slot), options.threads, options.flat);
     file.add(places_name(slot), std::span<const uint32_t>(column.places));
     column = {};
   }

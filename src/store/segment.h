@@ -33,6 +33,7 @@ struct SegmentInfo {
   uint64_t row_begin = 0, row_end = 0;
   uint64_t rows = 0;     // that it holds
   uint64_t version = 0;  // of the truth that it was made from
+  bool flat = false;     // its vectors have no graph: it was made in haste, and is merged into one that has
   bool operator==(const SegmentInfo&) const = default;
 };
 std::string write_segments(const std::vector<SegmentInfo>& segments);
@@ -58,6 +59,7 @@ class SparseRows {
 
 struct SegmentBuildOptions {
   size_t threads = 0;
+  bool flat = false;  // takes as long as writing the vectors does; searches of it compare all of them
   // Stops with Error(unavailable) once it is true.
   const std::atomic<bool>* stop = nullptr;
 };
