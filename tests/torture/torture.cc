@@ -525,7 +525,9 @@ class Torture {
 void measure_writes(const std::filesystem::path& folder, uint64_t writes) {
   Database database(folder, options_of(true, {}));
   for (size_t c = 0; c < 2; ++c) {
-    const auto store = database.create(kCollections[c], config_of(c));
+    StoreConfig config = config_of(c);
+    config.tail_rows_max = 1 << 20;  // no segments meanwhile
+    const auto store = database.create(kCollections[c], config);
     for (const uint64_t threads : {1, 8}) {
       const auto start = std::chrono::steady_clock::now();
       std::vector<std::thread> all;
@@ -533,7 +535,7 @@ void measure_writes(const std::filesystem::path& folder, uint64_t writes) {
         all.emplace_back([&, t] {
           for (uint64_t i = t; i < writes; i += threads) {
             Point point;
-            point.id = PointId::of(i);
+            point.id = PointId::of(threads * writes + i);
             point.vectors = {{"", {std::vector<float>(kDim, static_cast<float>(i)), {}}}};
             store->write(UpsertPoints{{point}});
           }
