@@ -89,10 +89,12 @@ void PointStore::build(const RowRange& range, uint64_t opening) {
   info.row_end = range.end;
   const std::filesystem::path folder = segment_folder(info.number);
   try {
-    const ViewPointer view = this->view();
+    ViewPointer view = this->view();
+    const std::shared_ptr<const StoreConfig> config = view->config;
     info.version = view->state.version;
-    info = Segment::build(folder, info, *view->config, *view->moment,
-                          {.threads = options_.threads, .stop = &stop_builds_});
+    // An index takes minutes, and the truth cannot be opened again while anybody looks at it.
+    info = Segment::build(folder, info, *config, *view->moment,
+                          {.threads = options_.threads, .stop = &stop_builds_, .gathered = [&] { view.reset(); }});
   } catch (...) {
     base::remove_all(folder);
     throw;

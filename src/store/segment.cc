@@ -169,6 +169,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     return true;
   });
   info.rows = rows.size();
+  if (options.gathered) options.gathered();
   if (rows.empty()) return info;
   base::make_folders(folder);
   SectionFileWriter file(folder / "rows", kRowsFileKind, kFileVersion, kSectionsMax);

@@ -59,6 +59,8 @@ struct SegmentBuildOptions {
   size_t threads = 0;
   // Stops with Error(unavailable) once it is true.
   const std::atomic<bool>* stop = nullptr;
+  // Called once the moment is not needed any more, long before the indexes are made.
+  std::function<void()> gathered = {};
 };
 
 class Segment {
