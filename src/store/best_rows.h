@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "sextant/metric.h"
-
 namespace sextant::store {
 
 struct ScoredRow {

@@ -36,7 +36,7 @@ TEST(Faults, ACatalogIsAsItWasSaidWhateverFails) {
   };
   for (const Trouble trouble : {Trouble::fails_once, Trouble::no_space}) {
     uint64_t at = 1;
-    for (bool hit = true; hit && !HasFailure(); at += 3) {
+    for (bool hit = true; hit && !HasFailure(); at += 11) {
       SCOPED_TRACE(fmt::format("trouble at operation {}", at));
       Faults faults(Durability::sync);
       faults.open();

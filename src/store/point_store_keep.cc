@@ -129,10 +129,12 @@ void PointStore::build(const RowRange& range, uint64_t opening, bool flat) {
   const size_t all = options_.threads == 0 ? base::default_thread_count() : options_.threads;
   const size_t threads = is_keeper ? std::max<size_t>(1, all / 2) : all;
   try {
-    const ViewPointer view = this->view();
+    ViewPointer view = this->view();
+    const std::shared_ptr<const StoreConfig> config = view->config;
     info.version = view->state.version;
-    info = Segment::build(folder, info, *view->config, *view->moment,
-                          {.threads = threads, .flat = flat, .stop = &stop_builds_});
+    // An index takes minutes, and the truth cannot be opened again while anybody looks at it.
+    info = Segment::build(folder, info, *config, *view->moment,
+                          {.threads = threads, .flat = flat, .stop = &stop_builds_, .gathered = [&] { view.reset(); }});
   } catch (...) {
     base::remove_all(folder);
     throw;

@@ -47,6 +47,31 @@ IndexOptions index_options(const VectorConfig& config, size_t capacity, bool fla
   return options;
 }
 
+void check_stop(const std::atomic<bool>* stop) {
+  if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Error(ErrorCode::unavailable, "stopped");
+}
+
+// The payloads that the points of these rows have at MOMENT. ID_OF: of a place.
+template <class IdOf>
+void gather_payloads(PayloadIndexBuilder& builder, const Truth::Moment& moment, std::span<const uint64_t> rows,
+                     const std::atomic<bool>* stop, const IdOf& id_of) {
+  constexpr size_t kPointsAtOnce = 1024;
+  PayloadReader reader;
+  std::vector<PointId> ids;
+  for (size_t first = 0; first < rows.size(); first += ids.size()) {
+    check_stop(stop);
+    ids.clear();
+    for (size_t place = first; place < std::min(rows.size(), first + kPointsAtOnce); ++place)
+      ids.push_back(id_of(place));
+    const auto records = moment.truth().find(ids, &moment);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      // One that got another row since is dead here.
+      if (!records[i] || records[i]->row != rows[first + i]) continue;
+      builder.add(static_cast<uint32_t>(first + i), {ids[i], reader.read(records[i]->payload), {}});
+    }
+  }
+}
+
 // What a build gathers of one vector before its index is made.
 struct Gathered {
   const VectorConfig* config;
@@ -158,11 +183,6 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     // Address space, not memory: what is not written takes none.
     if (vector.kind == VectorKind::dense) column.bytes.reserve(rows_max * index::row_bytes(vector.type, vector.dim));
   }
-  const auto check_stop = [&] {
-    if (options.stop != nullptr && options.stop->load(std::memory_order_relaxed)) {
-      throw Error(ErrorCode::unavailable, "stopped");
-    }
-  };
   moment.truth().for_rows(info.row_begin, info.row_end, &moment, [&](const Truth::RowVectors& row) {
     const auto place = static_cast<uint32_t>(rows.size());
     rows.push_back(row.row);
@@ -173,11 +193,19 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
       const auto found = columns.find(vector.slot);
       if (found != columns.end()) found->second.add(place, vector.bytes, moment.truth().where());
     }
-    if (place % 4096 == 0) check_stop();
+    if (place % 4096 == 0) check_stop(options.stop);
     return true;
   });
   info.rows = rows.size();
   info.flat = options.flat;
+  std::optional<PayloadIndexBuilder> payloads;
+  if (!config.payload_schema.fields().empty() && !rows.empty()) {
+    payloads.emplace(config.payload_schema);
+    gather_payloads(*payloads, moment, rows, options.stop, [&](size_t place) {
+      return kinds[place] != 0 ? PointId::of_uuid(highs[place], lows[place]) : PointId::of(lows[place]);
+    });
+  }
+  if (options.gathered) options.gathered();
   if (rows.empty()) return info;
   base::make_folders(folder);
   SectionFileWriter file(folder / "rows", kRowsFileKind, kFileVersion, kSectionsMax);
@@ -186,39 +214,21 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
   file.add("id_lows", std::span<const uint64_t>(lows));
   file.add("id_kinds", std::span<const uint8_t>(kinds));
   for (auto& [slot, column] : columns) {
-    check_stop();
+    check_stop(options.stop);
     if (column.places.empty()) continue;
     column.save(vector_path(folder, slot), options.threads, options.flat);
     file.add(places_name(slot), std::span<const uint32_t>(column.places));
     column = {};
   }
   file.commit();
-  if (!config.payload_schema.fields().empty() && info.rows > 0) {
-    Segment(folder, info, config).build_payload_index(config, moment, options.stop);
-  }
+  if (payloads) payloads->write(payload_path(folder, config.payload_schema), static_cast<uint32_t>(rows.size()));
   return info;
 }
 
 void Segment::build_payload_index(const StoreConfig& config, const Truth::Moment& moment,
                                   const std::atomic<bool>* stop) const {
-  constexpr size_t kPointsAtOnce = 1024;
   PayloadIndexBuilder builder(config.payload_schema);
-  PayloadReader reader;
-  std::vector<PointId> ids;
-  for (size_t first = 0; first < size(); first += ids.size()) {
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Error(ErrorCode::unavailable, "stopped");
-    ids.clear();
-    for (size_t place = first; place < std::min(size(), first + kPointsAtOnce); ++place) {
-      ids.push_back(id(static_cast<uint32_t>(place)));
-    }
-    const auto records = moment.truth().find(ids, &moment);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      const auto place = static_cast<uint32_t>(first + i);
-      // One that got another row since is dead here.
-      if (!records[i] || records[i]->row != row(place)) continue;
-      builder.add(place, {ids[i], reader.read(records[i]->payload), {}});
-    }
-  }
+  gather_payloads(builder, moment, rows_, stop, [&](size_t place) { return id(static_cast<uint32_t>(place)); });
   builder.write(payload_path(folder_, config.payload_schema), static_cast<uint32_t>(size()));
 }
 

@@ -62,6 +62,8 @@ struct SegmentBuildOptions {
   bool flat = false;  // takes as long as writing the vectors does; searches of it compare all of them
   // Stops with Error(unavailable) once it is true.
   const std::atomic<bool>* stop = nullptr;
+  // Called once the moment is not needed any more, long before the indexes are made.
+  std::function<void()> gathered = {};
 };
 
 class Segment {

@@ -25,7 +25,7 @@ class Commands : public testing::Test {
   void SetUp() override {
     put("docs/tap.md", "# A dripping tap\n\nTurn the water off first.\n\n## Washer\n\nReplace the worn washer.\n");
     put("docs/bread.txt", "Baking bread\n\nFlour, yeast and salt. Let the dough rise twice.\n");
-    put("docs/scan.pdf", "%PDF");
+    put("docs/scan.tiff", "II*");
   }
   std::string put(const std::string& name, std::string_view content) {
     auto path = folder_.path() / name;
@@ -53,12 +53,12 @@ TEST_F(Commands, IndexSaysOnStderrWhatItDidAndWhatItSkipped) {
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, HasSubstr("Indexed 2 documents as 3 passages"));
-  EXPECT_THAT(outcome.err, HasSubstr("Skipped scan.pdf: has none of the endings"));
+  EXPECT_THAT(outcome.err, HasSubstr("Skipped scan.tiff: has none of the endings"));
   EXPECT_EQ(run_sextant({"index", at("docs"), "--output", at("lib"), "--quiet"}).err, "");
   Outcome json = run_sextant({"index", at("docs"), "--output", at("lib"), "--quiet", "--json"});
   auto report = base::parse_json(json.out);
   EXPECT_EQ(report["documents"], 2);
-  EXPECT_EQ(report["skipped"][0]["path"], "scan.pdf");
+  EXPECT_EQ(report["skipped"][0]["path"], "scan.tiff");
 }
 
 TEST_F(Commands, SearchShowsTitleScorePassageAndTime) {
@@ -143,7 +143,7 @@ TEST_F(Commands, EmbedReadsStandardInputAndEveryFormatAlike) {
   EXPECT_EQ(run_sextant({"embed", "a tap", "bread"}).out, lines.out);
   Outcome folder = run_sextant({"embed", "--input", at("docs"), "--output", at("docs.npy")});
   EXPECT_EQ(folder.status, 0) << folder.err;
-  EXPECT_THAT(folder.err, HasSubstr("Skipped scan.pdf"));
+  EXPECT_THAT(folder.err, HasSubstr("Skipped scan.tiff"));
   EXPECT_EQ(io::NpyFile(at("docs.npy")).rows(), 2u);
 }
 
