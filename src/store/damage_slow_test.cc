@@ -18,7 +18,7 @@ using Contents = std::map<uint64_t, std::string>;
 
 Contents contents_of(PointStore& store) {
   Contents all;
-  for (const StoredPoint& point : store.scroll(std::nullopt, 10000, {.all_vectors = true}).points) {
+  for (const StoredPoint& point : store.scroll({.limit = 10000, .fields = {.all_vectors = true}}).points) {
     all[point.id.number()] = fmt::format("{} {}", point.payload, fmt::join(point.vectors.at(0).second.values, " "));
   }
   return all;

@@ -93,7 +93,7 @@ TEST(Faults, PointsWhoseTimeHasComeAreNotFoundOnAFullDiskEither) {
     ASSERT_EQ(answer.points.size(), 5u);
     EXPECT_EQ(answer.points[0].point.id, PointId::of(10));
     EXPECT_EQ(faults.store().get(std::vector{PointId::of(3)})[0], std::nullopt);
-    EXPECT_EQ(faults.store().scroll(std::nullopt, 100).points.size(), 10u);
+    EXPECT_EQ(faults.store().scroll({.limit = 100}).points.size(), 10u);
   };
   look();
   EXPECT_TRUE(faults.disk().hit());

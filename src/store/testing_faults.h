@@ -101,7 +101,7 @@ inline std::vector<FaultStep> script(uint64_t seed) {
 
 inline PlainPoints stored(PointStore& store) {
   PlainPoints all;
-  for (const StoredPoint& point : store.scroll(std::nullopt, 10000, {.all_vectors = true}).points) {
+  for (const StoredPoint& point : store.scroll({.limit = 10000, .fields = {.all_vectors = true}}).points) {
     all[point.id.number()] = {point.vectors.at(0).second.values, point.payload};
   }
   EXPECT_EQ(store.count(), all.size());
