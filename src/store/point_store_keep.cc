@@ -88,6 +88,7 @@ void PointStore::build(const RowRange& range, uint64_t opening) {
   info.row_begin = range.begin;
   info.row_end = range.end;
   const std::filesystem::path folder = segment_folder(info.number);
+  building_ = info.number;
   try {
     ViewPointer view = this->view();
     const std::shared_ptr<const StoreConfig> config = view->config;
@@ -97,6 +98,7 @@ void PointStore::build(const RowRange& range, uint64_t opening) {
                           {.threads = options_.threads, .stop = &stop_builds_, .gathered = [&] { view.reset(); }});
   } catch (...) {
     base::remove_all(folder);
+    building_ = 0;
     throw;
   }
   take_segment(info, opening);
@@ -110,9 +112,11 @@ void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
     if (info.rows > 0) segment = std::make_shared<const Segment>(folder, info, *view()->config);
   } catch (...) {
     base::remove_all(folder);
+    building_ = 0;
     throw;
   }
   std::lock_guard lock(write_mutex_);
+  building_ = 0;
   if (failed_ || opening != openings_) {
     base::remove_all(folder);
     throw Error(ErrorCode::unavailable,
