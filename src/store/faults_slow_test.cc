@@ -110,14 +110,14 @@ TEST(Faults, ManyAtOnceSurviveADiskThatFailsNowAndThen) {
   faults.background = true;
   faults.open();
   std::atomic<size_t> working = 2;
-  std::atomic<uint64_t> failures = 0;
+  std::atomic<uint64_t> failures = 0, troubles = 0;
   std::vector<std::thread> threads;
   for (uint64_t writer = 0; writer < 2; ++writer) {
     threads.emplace_back([&, writer] {
-      for (uint64_t batch = 0; batch < 60; ++batch) {
+      for (uint64_t batch = 0; batch < 60 || troubles < 20 || failures == 0; ++batch) {
         UpsertPoints points;
         for (uint64_t i = 0; i < 10; ++i) {
-          const uint64_t id = writer * 1000 + batch * 10 + i;
+          const uint64_t id = writer * 1000 + batch % 60 * 10 + i;
           points.points.push_back(testing_point(id, {static_cast<float>(id), 1, 2, 3}));
         }
         while (failed([&] { faults.store().write(points); }, Trouble::no_space)) ++failures;
@@ -141,12 +141,12 @@ TEST(Faults, ManyAtOnceSurviveADiskThatFailsNowAndThen) {
       for (size_t wait = 0; wait < 100 && working > 0 && !faults.disk().hit(); ++wait) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
+      if (faults.disk().hit()) ++troubles;
       std::this_thread::sleep_for(std::chrono::milliseconds(random() % 5));
     }
     faults.disk().end_trouble();
   });
   for (std::thread& thread : threads) thread.join();
-  EXPECT_GT(failures, 0u);
   for (int opened = 0; opened < 2; ++opened) {
     while (failed([&] { faults.store().flush(); }, Trouble::fails_once)) {
     }

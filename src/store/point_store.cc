@@ -171,7 +171,7 @@ void PointStore::recover() {
     const bool listed = std::any_of(next->segments.begin(), next->segments.end(), [&](const SegmentPart& part) {
       return segment_folder(part.info.number).filename() == name;
     });
-    if (listed) continue;
+    if (listed || segment_folder(building_).filename() == name) continue;
     base::remove_all(entry.path());
     // It may have stayed.
     uint64_t number = 0;

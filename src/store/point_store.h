@@ -265,7 +265,8 @@ class PointStore {
   std::atomic<uint64_t> openings_ = 0;
   std::shared_ptr<std::atomic<bool>> truth_open_;  // false once the last truth is closed, when all views of it are gone
   std::atomic<uint64_t> next_segment_ = 1;
-  mutable std::mutex expiry_mutex_;  // held while expired points are removed, before write_mutex_
+  std::atomic<uint64_t> building_ = 0;  // the segment whose folder is being filled; 0: none
+  mutable std::mutex expiry_mutex_;     // held while expired points are removed, before write_mutex_
   mutable std::atomic<uint64_t> next_expiry_ms_ = UINT64_MAX;
 
   mutable std::mutex keep_mutex_;

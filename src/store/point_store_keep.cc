@@ -128,6 +128,7 @@ void PointStore::build(const RowRange& range, uint64_t opening, bool flat) {
   // The background leaves half of the processors to those who wait for an answer.
   const size_t all = options_.threads == 0 ? base::default_thread_count() : options_.threads;
   const size_t threads = is_keeper ? std::max<size_t>(1, all / 2) : all;
+  building_ = info.number;
   try {
     ViewPointer view = this->view();
     const std::shared_ptr<const StoreConfig> config = view->config;
@@ -137,6 +138,7 @@ void PointStore::build(const RowRange& range, uint64_t opening, bool flat) {
                           {.threads = threads, .flat = flat, .stop = &stop_builds_, .gathered = [&] { view.reset(); }});
   } catch (...) {
     base::remove_all(folder);
+    building_ = 0;
     throw;
   }
   take_segment(info, opening);
@@ -150,9 +152,11 @@ void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
     if (info.rows > 0) segment = std::make_shared<const Segment>(folder, info, *view()->config);
   } catch (...) {
     base::remove_all(folder);
+    building_ = 0;
     throw;
   }
   std::lock_guard lock(write_mutex_);
+  building_ = 0;
   if (failed_ || opening != openings_) {
     base::remove_all(folder);
     throw Error(ErrorCode::unavailable,

@@ -137,6 +137,11 @@ Written PointStore::stand_in_line(Pending& pending) {
     lock.unlock();
     try {
       write_group(group);
+    } catch (const Error& error) {
+      // To each its own: they are thrown in several threads.
+      for (Pending* member : group) {
+        if (!member->error) member->error = std::make_exception_ptr(Error(error.code(), error.what()));
+      }
     } catch (...) {
       for (Pending* member : group) {
         if (!member->error) member->error = std::current_exception();
