@@ -460,6 +460,36 @@ class Torture {
     }
   }
 
+  static double distance(const std::vector<float>& a, const std::vector<float>& b) {
+    double sum = 0;
+    for (size_t d = 0; d < kDim; ++d) sum += (double{a[d]} - double{b[d]}) * (double{a[d]} - double{b[d]});
+    return std::sqrt(sum);
+  }
+
+  // Empty where FOUND is as near as NEAREST, which was computed in double: of two points that single precision cannot
+  // tell apart either may be there.
+  static std::string wrong_with(const std::vector<FoundPoint>& found, const std::vector<float>& query,
+                                const std::vector<std::pair<double, const PointId*>>& nearest, const PlainPoints& all) {
+    constexpr double kTolerance = 1e-4;
+    if (found.size() != nearest.size()) return fmt::format("{} points, expected {}", found.size(), nearest.size());
+    std::set<PointId> ids;
+    for (size_t i = 0; i < found.size(); ++i) {
+      const PointId& id = found[i].point.id;
+      const auto point = all.find(id);
+      if (point == all.end()) return fmt::format("point {} is not there", id.text());
+      if (!ids.insert(id).second) return fmt::format("point {} is there twice", id.text());
+      const double its = distance(point->second.vector, query);
+      if (std::abs(its - found[i].score) > kTolerance) {
+        return fmt::format("point {} has score {}, expected {}", id.text(), found[i].score, its);
+      }
+      if (std::abs(its - nearest[i].first) > kTolerance) {
+        return fmt::format("the {}. point is {} at {}, expected {} at {}", i + 1, id.text(), its,
+                           nearest[i].second->text(), nearest[i].first);
+      }
+    }
+    return {};
+  }
+
   void search(PointStore& store, const std::string& name, const PlainPoints& all) {
     constexpr size_t kExact = 10, kApproximate = 100, kNearest = 10;
     // Comparing takes longer than all else, so not every look asks a hundred times.
@@ -473,12 +503,7 @@ class Torture {
       std::vector<std::pair<double, const PointId*>> nearest;
       nearest.reserve(all.size());
       for (const auto& [id, point] : all) {
-        double sum = 0;
-        for (size_t d = 0; d < kDim; ++d) {
-          const double difference = double{point.vector[d]} - double{request.query.values[d]};
-          sum += difference * difference;
-        }
-        nearest.emplace_back(std::sqrt(sum), &id);
+        nearest.emplace_back(distance(point.vector, request.query.values), &id);
       }
       const size_t count = std::min(kNearest, nearest.size());
       std::partial_sort(nearest.begin(), nearest.begin() + static_cast<ptrdiff_t>(count), nearest.end());
@@ -488,11 +513,8 @@ class Torture {
       if (q < kExact) {
         request.exact = true;
         const auto found = store.search(request).points;
-        bool same = found.size() == count;
-        for (size_t i = 0; same && i < count; ++i) {
-          same = std::abs(found[i].score - nearest[i].first) < 1e-4 && ids.contains(found[i].point.id);
-        }
-        if (!same) complain(name + ": an exact search finds other points than there are");
+        const std::string wrong = wrong_with(found, request.query.values, nearest, all);
+        if (!wrong.empty()) complain(fmt::format("{}: an exact search: {}", name, wrong));
         request.exact = false;
       }
       if (!measures_recall) continue;
