@@ -90,20 +90,25 @@ double recall_of(const NearRows& near, const PlainRows& plain, size_t k) {
 TEST(NearRows, are_most_of_the_nearest_and_never_the_row_itself) {
   const PlainRows plain(Metric::l2, clustered(7000, 200, 5), 200);
   base::ThreadPool pool(2);
-  const NearRows near(plain.all(), plain.vectors, 1, pool, nullptr);
-  for (size_t i = 0; i < plain.count(); ++i) {
-    size_t others = 0;
-    for (uint32_t row : near.of(i)) {
-      if (row == kNoNode) continue;
-      ASSERT_LT(row, plain.count());
-      ASSERT_NE(row, i);
-      ++others;
+  // One division into groups finds between 0.6 and 0.8 of them, as its leaders fall.
+  constexpr uint64_t kSeeds = 8;
+  double recall = 0;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const NearRows near(plain.all(), plain.vectors, seed, pool, nullptr);
+    for (size_t i = 0; i < plain.count(); ++i) {
+      size_t others = 0;
+      for (uint32_t row : near.of(i)) {
+        if (row == kNoNode) continue;
+        ASSERT_LT(row, plain.count());
+        ASSERT_NE(row, i);
+        ++others;
+      }
+      ASSERT_GE(others, NearRows::kListed) << i;
     }
-    ASSERT_GE(others, NearRows::kListed) << i;
+    recall += recall_of(near, plain, 10) / kSeeds;
   }
-  const double recall = recall_of(near, plain, 10);
-  EXPECT_GT(recall, 0.75);
-  EXPECT_LT(recall, 0.995) << "better than it was: raise what is expected";
+  EXPECT_GT(recall, 0.64);
+  EXPECT_LT(recall, 0.80) << "better than it was: raise what is expected";
 }
 
 TEST(NearRows, are_the_same_for_any_number_of_threads) {
