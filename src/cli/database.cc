@@ -22,9 +22,10 @@ void add_collection_options(Command command, DatabaseSettings& settings) {
   command.option("--collection,-c", settings.collection, "The collection, or an alias of it").required();
 }
 
-std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings, const Context& context, bool create) {
+std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings, const Context& context, Access access) {
   store::DatabaseOptions options;
-  options.create_if_missing = create;
+  options.create_if_missing = access == Access::make;
+  options.store.read_only = access == Access::read;
   options.store.threads = context.thread_count;
   if (!settings.memory.empty()) options.memory_bytes = parse_bytes(settings.memory, "--memory");
   return std::make_unique<store::Database>(settings.db, options);

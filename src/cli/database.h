@@ -19,9 +19,13 @@ struct DatabaseSettings {
 void add_database_options(Command command, DatabaseSettings& settings);
 void add_collection_options(Command command, DatabaseSettings& settings);
 
-// CREATE: where it is missing it is made. Throws not_found otherwise.
-std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings, const Context& context,
-                                               bool create = false);
+enum class Access {
+  read,   // beside others that read
+  write,  // alone
+  make,   // likewise, and where it is missing it is made
+};
+// Throws not_found where it is missing.
+std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings, const Context& context, Access access);
 
 // The collection's model by the name that it remembers, or NAMED where that is not empty. Throws invalid_argument where
 // there is none.

@@ -39,7 +39,8 @@ std::string key_of(char kind, std::string_view name) { return std::string(1, kin
 Database::Database(const std::filesystem::path& folder, const DatabaseOptions& options)
     : folder_(folder), options_(options), resources_(options.memory_bytes), high_mark_(folder / "acknowledged") {
   const bool there = std::filesystem::is_directory(folder_ / "catalog");
-  if (!there && !options_.create_if_missing) {
+  const bool read_only = options_.store.read_only;
+  if (!there && (!options_.create_if_missing || read_only)) {
     throw Error(ErrorCode::not_found, fmt::format("{}: no database there", folder_.string()));
   }
   if (!there && std::filesystem::exists(folder_) &&
@@ -56,6 +57,11 @@ Database::Database(const std::filesystem::path& folder, const DatabaseOptions& o
     }
   }
   if (options_.env != nullptr) resources_.env = options_.env;
+  if (read_only) {
+    lock_ = std::make_unique<FolderLock>(folder_, LockMode::read);
+    open_catalog();
+    return;
+  }
   base::make_folders(folder_ / "collections");
   lock_ = std::make_unique<FolderLock>(folder_);
   base::make_folders(folder_ / "catalog");
@@ -76,7 +82,9 @@ Database::Database(const std::filesystem::path& folder, const DatabaseOptions& o
 void Database::open_catalog() {
   rocksdb::Options rocks;
   rocks.env = resources_.env;
-  rocks.create_if_missing = true;
+  const bool read_only = options_.store.read_only;
+  rocks.create_if_missing = !read_only;
+  if (read_only) rocks.info_log = no_log();
   rocks.write_buffer_size = 1 << 20;
   rocks.info_log_level = rocksdb::WARN_LEVEL;
   rocks.keep_log_file_num = 2;
@@ -92,7 +100,8 @@ void Database::open_catalog() {
   }
   rocksdb::DB* db = nullptr;
   watch_.open(where, rocks, [&](const rocksdb::DBOptions& options) {
-    return rocksdb::DB::Open(rocksdb::Options(options, rocks), where, &db);
+    return read_only ? rocksdb::DB::OpenForReadOnly(rocksdb::Options(options, rocks), where, &db)
+                     : rocksdb::DB::Open(rocksdb::Options(options, rocks), where, &db);
   });
   catalog_.reset(db);
   if (catalog_->GetLatestSequenceNumber() < high_mark_.version()) {
@@ -128,6 +137,7 @@ void Database::open_catalog() {
 }
 
 void Database::open_again_after_failure() {
+  check_writable();
   if (!failed_) return;
   base::write_file_atomically(folder_ / "probe", std::string(64 << 10, 'x'));
   base::remove_all(folder_ / "probe");
@@ -188,6 +198,12 @@ void Database::check_new(std::string_view name) const {
   check_name(name, "collection");
   if (collections_.contains(name) || aliases_.contains(name)) {
     throw Error(ErrorCode::already_exists, fmt::format("{}: collection '{}' exists", folder_.string(), name));
+  }
+}
+
+void Database::check_writable() const {
+  if (options_.store.read_only) {
+    throw Error(ErrorCode::unsupported, fmt::format("{}: opened for reading", folder_.string()));
   }
 }
 

@@ -1,6 +1,6 @@
 // store/database.h: a folder of collections and their aliases.
 //
-//   lock          held while a process has it open
+//   lock          held while a process has it open: by one that writes, or by some that only read
 //   catalog/      RocksDB: "c" name -> folder number, "a" alias -> name
 //   collections/  NUMBER/: a PointStore each
 //   acknowledged  the catalog's HighMark
@@ -31,7 +31,7 @@ struct DatabaseOptions {
   // system has to spare.
   size_t memory_bytes = size_t{256} << 20;
   StoreOptions store = {};
-  bool create_if_missing = true;
+  bool create_if_missing = true;  // not where store.read_only
   // Where RocksDB's files lie; nullptr: the system's. For tests.
   rocksdb::Env* env = nullptr;
 };
@@ -71,6 +71,8 @@ class Database {
   void list(std::string_view name, uint64_t number);
   [[noreturn]] void not_found(std::string_view name) const;
   void open_catalog();
+  void check_writable() const;
+  // Before every change.
   void open_again_after_failure();
   void write(rocksdb::WriteBatch& batch);
 

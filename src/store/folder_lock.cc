@@ -13,26 +13,32 @@
 
 namespace sextant::store {
 
-FolderLock::FolderLock(const std::filesystem::path& folder) {
+FolderLock::FolderLock(const std::filesystem::path& folder, LockMode mode) {
   const std::string path = folder / "lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const bool writes = mode == LockMode::write;
+  descriptor_ = ::open(path.c_str(), (writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0644);
   if (descriptor_ < 0) {
     throw Error(ErrorCode::unavailable, fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
   }
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(descriptor_, (writes ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
     char text[32] = {};
     const ssize_t bytes = ::read(descriptor_, text, sizeof(text) - 1);
     const std::string owner =
-        bytes > 0 ? fmt::format("process {}", std::string(text, static_cast<size_t>(bytes))) : "another process";
+        bytes > 0 ? fmt::format("process {}", std::string(text, static_cast<size_t>(bytes))) : "a process that reads";
     ::close(descriptor_);
     throw Error(ErrorCode::unavailable,
-                fmt::format("{}: in use by {}, one at a time can have it", folder.string(), owner));
+                fmt::format("{}: in use by {}; one process can write, or any number read", folder.string(), owner));
   }
+  if (!writes) return;
   // For the message above alone, so it need not succeed.
   const std::string owner = fmt::format("{}", ::getpid());
   if (::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, owner.data(), owner.size(), 0) < 0) errno = 0;
 }
 
-FolderLock::~FolderLock() { ::close(descriptor_); }
+FolderLock::~FolderLock() {
+  // Whoever is kept out by a reader is not told of a writer that is gone.
+  if (::ftruncate(descriptor_, 0) != 0) errno = 0;
+  ::close(descriptor_);
+}
 
 }  // namespace sextant::store

@@ -34,6 +34,7 @@ PointStore::PointStore(const std::filesystem::path& folder, const TruthResources
                        const StoreOptions& options)
     : folder_(folder), resources_(resources), options_(options), high_mark_(folder / "acknowledged") {
   recover();
+  if (options_.read_only) return;
   if (options_.background) keeper_ = std::thread([this] { keep(); });
   syncer_ = std::thread([this] { keep_synced(); });
 }
@@ -48,7 +49,7 @@ PointStore::~PointStore() {
   if (keeper_.joinable()) keeper_.join();
   if (syncer_.joinable()) syncer_.join();
   try {
-    if (!failed_) note_synced();
+    if (!failed_ && !options_.read_only) note_synced();
   } catch (const Error&) {
     // It was acknowledged as written to the system, which has it still.
   }
@@ -86,6 +87,10 @@ void PointStore::note_synced() {
   high_mark_.raise(now->state.version);
 }
 
+void PointStore::check_writable() const {
+  if (options_.read_only) throw Error(ErrorCode::unsupported, fmt::format("{}: opened for reading", folder_.string()));
+}
+
 uint64_t PointStore::now_ms() const {
   if (options_.now_ms) return options_.now_ms();
   return static_cast<uint64_t>(
@@ -119,7 +124,7 @@ void PointStore::publish(std::shared_ptr<View> next) const {
 
 std::shared_ptr<Truth> PointStore::open_truth() {
   auto open = std::make_shared<std::atomic<bool>>(true);
-  std::shared_ptr<Truth> truth(new Truth(folder_ / "truth", resources_), [open](Truth* last) {
+  std::shared_ptr<Truth> truth(new Truth(folder_ / "truth", resources_, options_.read_only), [open](Truth* last) {
     delete last;
     *open = false;
   });
@@ -167,6 +172,7 @@ void PointStore::recover() {
   // What no list names is left from a build that was cut off.
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "segments", error)) {
+    if (options_.read_only) break;
     const std::string name = entry.path().filename().string();
     const bool listed = std::any_of(next->segments.begin(), next->segments.end(), [&](const SegmentPart& part) {
       return segment_folder(part.info.number).filename() == name;

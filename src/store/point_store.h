@@ -46,6 +46,8 @@ namespace sextant::store {
 struct StoreOptions {
   size_t threads = 0;      // of builds; 0: all processors
   bool background = true;  // false: segments are made by flush() alone, for tests
+  // Nothing on the disk is changed: writes, and whatever makes segments, throw unsupported.
+  bool read_only = false;
   // Milliseconds since 1970; the system's clock where empty.
   std::function<uint64_t()> now_ms = {};
 };
@@ -211,6 +213,7 @@ class PointStore {
   uint64_t now_ms() const;
 
   Prepared prepare(const Operation& operation) const;
+  void check_writable() const;
   Written stand_in_line(Pending& pending);
   void write_group(std::vector<Pending*>& group);
   void heal();

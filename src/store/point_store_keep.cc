@@ -206,6 +206,7 @@ void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
 }
 
 void PointStore::freeze_tail() {
+  check_writable();
   std::lock_guard lock(write_mutex_);
   if (must_reopen()) reopen_after_failure();
   const ViewPointer now = view();
@@ -227,7 +228,7 @@ void PointStore::flush() {
 }
 
 void PointStore::wait() {
-  if (!options_.background) return;
+  if (!options_.background || options_.read_only) return;
   std::unique_lock lock(keep_mutex_);
   keep_changed_.wait(lock, [&] { return stopping_ || (!busy_ && looked_at_ == wakes_); });
   if (!last_error_.empty()) throw Error(ErrorCode::unavailable, last_error_);
@@ -264,6 +265,7 @@ void PointStore::compact() {
 }
 
 void PointStore::set_payload_field(const KeyPath& path, const std::optional<FieldSchema>& field) {
+  check_writable();
   // No segment is made meanwhile with the schema of before.
   std::lock_guard build_lock(build_mutex_);
   {

@@ -102,6 +102,7 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
 }
 
 Written PointStore::write(const Operation& operation) {
+  check_writable();
   heal();
   Pending pending;
   pending.prepared = prepare(operation);
@@ -109,6 +110,7 @@ Written PointStore::write(const Operation& operation) {
 }
 
 Written PointStore::write_where(const Filter& filter, Operation operation) {
+  check_writable();
   Pending pending;
   pending.filter = filter;
   pending.found = std::move(operation);
@@ -503,6 +505,10 @@ PointStore::Expired PointStore::remove_expired() const {
   Expired expired;
   expired.now_ms = now_ms();
   if (next_expiry_ms_.load(std::memory_order_relaxed) > expired.now_ms) return expired;
+  if (options_.read_only) {
+    expired.left = view()->truth->expiring(expired.now_ms, SIZE_MAX).size();
+    return expired;
+  }
   std::lock_guard lock(expiry_mutex_);
   while (next_expiry_ms_.load(std::memory_order_relaxed) <= expired.now_ms) {
     DeletePoints gone;

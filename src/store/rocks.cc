@@ -1,6 +1,7 @@
 #include "store/rocks.h"
 
 #include <fmt/format.h>
+#include <rocksdb/env.h>
 #include <rocksdb/status.h>
 
 #include "sextant/error.h"
@@ -20,7 +21,15 @@ ErrorCode code_of(const rocksdb::Status& status) {
   return ErrorCode::internal;
 }
 
+class NoLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 }  // namespace
+
+std::shared_ptr<rocksdb::Logger> no_log() { return std::make_shared<NoLog>(); }
 
 void check(const rocksdb::Status& status, const std::string& where) {
   if (status.ok()) return;

@@ -195,7 +195,7 @@ class Truth::DiskWatch : public rocksdb::EventListener {
 
 bool Truth::is_broken() const { return disk_->is_broken(); }
 
-Truth::Truth(const std::filesystem::path& folder, const TruthResources& resources)
+Truth::Truth(const std::filesystem::path& folder, const TruthResources& resources, bool read_only)
     : folder_(folder), disk_(std::make_shared<DiskWatch>()) {
   std::error_code missing;
   if (!std::filesystem::exists(folder_ / "CURRENT", missing)) {
@@ -210,8 +210,13 @@ Truth::Truth(const std::filesystem::path& folder, const TruthResources& resource
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DBOptions with_watch = db_options(resources);
   with_watch.listeners.push_back(disk_);
+  if (read_only) {
+    with_watch.info_log = no_log();
+    with_watch.max_open_files = -1;
+  }
   watch_.open(folder_, with_watch, [&](const rocksdb::DBOptions& options) {
-    return rocksdb::DB::Open(options, where(), families(resources), &handles, &db);
+    return read_only ? rocksdb::DB::OpenForReadOnly(options, where(), families(resources), &handles, &db)
+                     : rocksdb::DB::Open(options, where(), families(resources), &handles, &db);
   });
   db_.reset(db);
   std::copy(handles.begin(), handles.end(), families_.begin());

@@ -67,8 +67,9 @@ class Truth {
   // Makes a new one in FOLDER, which must not exist. Throws already_exists.
   static void create(const std::filesystem::path& folder, const StoreConfig& config, const TruthResources& resources);
   // Throws not_found, corrupted (naming the file), unsupported (a later format), unavailable (another process has it
-  // open), exhausted.
-  Truth(const std::filesystem::path& folder, const TruthResources& resources);
+  // open), exhausted. READ_ONLY: nothing in the folder is changed, and files that somebody removes meanwhile are still
+  // read; writes throw.
+  Truth(const std::filesystem::path& folder, const TruthResources& resources, bool read_only = false);
   Truth(const Truth&) = delete;
   Truth& operator=(const Truth&) = delete;
   ~Truth();

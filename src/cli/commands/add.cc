@@ -51,7 +51,7 @@ void add(const AddSettings& settings, const Context& context) {
     throw Error(ErrorCode::invalid_argument,
                 "PATH or --input: give one of the two, files and folders or a file of rows");
   }
-  const auto database = open_database(settings.database, context);
+  const auto database = open_database(settings.database, context, Access::write);
   const engine::Collection collection(database->open(settings.database.collection));
   engine::AddOptions options = settings.add;
   options.threads = context.thread_count;

@@ -47,7 +47,7 @@ void create(CreateSettings& settings, bool metric_given, const Context& context)
   options.durability = store::parse_durability(settings.durability);
   options.ttl_seconds = settings.ttl_seconds;
   if (options.metric == Metric::hamming && metric_given) options.type = ElementType::bit;
-  const auto database = open_database(settings.database, context, true);
+  const auto database = open_database(settings.database, context, Access::make);
   const auto collection = engine::Collection::create(*database, settings.database.collection, options);
   const store::VectorConfig& vector = collection.points().config()->vectors.front();
   if (context.json) {
@@ -65,7 +65,7 @@ void create(CreateSettings& settings, bool metric_given, const Context& context)
 }
 
 void list(const DatabaseSettings& settings, const Context& context) {
-  const auto database = open_database(settings, context);
+  const auto database = open_database(settings, context, Access::read);
   ordered_json out = ordered_json::array();
   Table table({"collection", "points", "vector", "metric", "model", "aliases"});
   for (const std::string& name : database->names()) {
@@ -92,7 +92,7 @@ void list(const DatabaseSettings& settings, const Context& context) {
 }
 
 void info(const DatabaseSettings& settings, const Context& context) {
-  const auto database = open_database(settings, context);
+  const auto database = open_database(settings, context, Access::read);
   const engine::Collection collection(database->open(settings.collection));
   const auto config = collection.points().config();
   const store::StoreInfo info = collection.points().info();
@@ -214,7 +214,7 @@ void add_collection(Command app, Context& context) {
     add_collection_options(command, *settings);
     add_common_options(command, context, Common::quiet);
     command.callback([settings, &context] {
-      open_database(*settings, context)->remove(settings->collection);
+      open_database(*settings, context, Access::write)->remove(settings->collection);
       context.note("Deleted collection '{}'", settings->collection);
     });
   }
@@ -228,7 +228,7 @@ void add_collection(Command app, Context& context) {
     add_collection_options(command, *settings);
     add_common_options(command, context, Common::json | Common::threads);
     command.callback([settings, &context, which = std::string(chore)] {
-      const auto database = open_database(*settings, context);
+      const auto database = open_database(*settings, context, Access::write);
       const auto points = database->open(settings->collection);
       std::vector<std::string> damages;
       if (which == "rebuild") points->rebuild();
@@ -259,7 +259,7 @@ void add_collection(Command app, Context& context) {
     command.option("--output,-o", *output, "The file to write").required();
     add_common_options(command, context, Common::json);
     command.callback([settings, output, &context] {
-      const auto database = open_database(*settings, context);
+      const auto database = open_database(*settings, context, Access::write);
       show_snapshot(database->open(settings->collection)->snapshot(*output), "Wrote", *output, context);
     });
   }
@@ -271,7 +271,7 @@ void add_collection(Command app, Context& context) {
     command.option("--input,-i", *input, "The snapshot").required();
     add_common_options(command, context, Common::json);
     command.callback([settings, input, &context] {
-      const auto database = open_database(*settings, context, true);
+      const auto database = open_database(*settings, context, Access::make);
       show_snapshot(database->restore(settings->collection, *input), "Restored", *input, context);
     });
   }
@@ -288,7 +288,7 @@ void add_collection(Command app, Context& context) {
         .required();
     add_common_options(command, context, Common::quiet | Common::threads);
     command.callback([settings, field, schema, &context] {
-      const auto database = open_database(*settings, context);
+      const auto database = open_database(*settings, context, Access::write);
       std::optional<store::FieldSchema> parsed;
       if (*schema != "none") {
         parsed = store::parse_field_schema(schema->starts_with('{') ? *schema : '"' + *schema + '"', "SCHEMA");

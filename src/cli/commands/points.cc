@@ -44,7 +44,7 @@ void show(const store::StoredPoint& point, const store::StoreConfig& config, con
 }
 
 void get(const PointsSettings& settings, const Context& context) {
-  const auto database = open_database(settings.database, context);
+  const auto database = open_database(settings.database, context, Access::read);
   const auto points = database->open(settings.database.collection);
   const auto ids = ids_of(settings.ids);
   const auto found = points->get(ids, {.all_vectors = settings.vectors});
@@ -67,7 +67,7 @@ void remove(const PointsSettings& settings, const Context& context) {
   if (settings.ids.empty() == !filter.has_value()) {
     throw Error(ErrorCode::invalid_argument, "ID or --filter: give one of the two");
   }
-  const auto database = open_database(settings.database, context);
+  const auto database = open_database(settings.database, context, Access::write);
   const auto points = database->open(settings.database.collection);
   const store::Written written = filter ? points->write_where(*filter, store::DeletePoints{})
                                         : points->write(store::DeletePoints{ids_of(settings.ids)});
@@ -80,7 +80,7 @@ void remove(const PointsSettings& settings, const Context& context) {
 }
 
 void scroll(const PointsSettings& settings, const Context& context) {
-  const auto database = open_database(settings.database, context);
+  const auto database = open_database(settings.database, context, Access::read);
   const auto points = database->open(settings.database.collection);
   store::Fields fields;
   fields.all_vectors = settings.vectors;
@@ -111,7 +111,7 @@ void scroll(const PointsSettings& settings, const Context& context) {
 }
 
 void count(const PointsSettings& settings, const Context& context) {
-  const auto database = open_database(settings.database, context);
+  const auto database = open_database(settings.database, context, Access::read);
   const auto points = database->open(settings.database.collection);
   const auto filter = filter_of(settings);
   const uint64_t found = filter ? points->count(*filter) : points->count();
@@ -119,7 +119,7 @@ void count(const PointsSettings& settings, const Context& context) {
 }
 
 void facet(const PointsSettings& settings, const Context& context) {
-  const auto database = open_database(settings.database, context);
+  const auto database = open_database(settings.database, context, Access::read);
   const auto points = database->open(settings.database.collection);
   const auto counts = points->facet(store::KeyPath::parse(settings.ids.front()), filter_of(settings), settings.limit);
   ordered_json out = ordered_json::array();

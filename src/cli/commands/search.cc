@@ -147,7 +147,7 @@ void search_collection(const SearchSettings& options, const Context& context) {
   if (options.arguments.size() != 1) {
     throw Error(ErrorCode::invalid_argument, "a collection is searched with one QUERY; several words need quotes");
   }
-  const auto database = open_database(options.database, context);
+  const auto database = open_database(options.database, context, Access::read);
   const engine::Collection collection(database->open(options.database.collection));
   const std::string& query = options.arguments[0];
   store::SearchRequest request;
