@@ -6,9 +6,11 @@
 //   for (const auto& hit : library.search("how do I fix a dripping tap", *model).hits)
 //     std::cout << hit.score << ' ' << hit.title << '\n';
 //
-// A library is one file (docs/library-format.md) that is mapped, not read: opening checks every byte of it once, and
-// searching touches only the vectors and the passages found. The search is exact.
-// Threads: an open Library is immutable; every const member may be called from many threads.
+// A library is a folder, a database of one collection "documents" (docs/collections.md), in which a passage is a point.
+// Building it again reads all documents and embeds those that have changed. The search is exact. Files that the first
+// version wrote (docs/library-format.md) are searched as before.
+// Threads: an open Library does not change, whatever is built in its place; every const member may be called from many
+// threads. Any number of processes can have a library open.
 #pragma once
 
 #include <cstddef>
@@ -43,14 +45,18 @@ struct LibraryReport {
     std::string reason;
   };
   uint64_t document_count = 0;
+  uint64_t unchanged_count = 0;  // of them, those that the library had as they are; what follows but for
+                                 // passage_count, source_bytes and library_bytes is about the others
+  uint64_t removed_count = 0;    // documents that the library had and the paths have no more
   uint64_t passage_count = 0;
   uint64_t window_count = 0;
   uint64_t token_count = 0;      // embedded, titles and overlaps included
   uint64_t source_bytes = 0;     // of the files that became documents
-  uint64_t library_bytes = 0;    // of the file written
+  uint64_t library_bytes = 0;    // of the library's files
   uint64_t replaced_count = 0;   // invalid UTF-8 sequences that became U+FFFD
   uint64_t truncated_count = 0;  // passages that the model cut off nevertheless
-  uint64_t empty_count = 0;      // windows without a token that the model knows; no search finds them
+  uint64_t empty_count =
+      0;  // windows, or passages where there are none, without a token that the model knows; no search finds them
   std::vector<Skipped> skipped;
 };
 
@@ -60,10 +66,9 @@ struct SearchOptions {
 };
 
 struct Hit {
-  size_t rank = 0;      // from 1
-  float score = 0;      // mean of the cosines of window and passage, higher is nearer
-  size_t document = 0;  // index into the library
-  std::string path;     // relative to the folder that was indexed
+  size_t rank = 0;   // from 1
+  float score = 0;   // mean of the cosines of window and passage, higher is nearer
+  std::string path;  // relative to the folder that was indexed
   std::string title;
   std::string heading;  // the headings above the passage, "A > B"; empty when there are none
   std::string passage;  // bytes [begin, end) of the document's text
@@ -74,21 +79,24 @@ struct Hit {
 };
 
 struct SearchResult {
-  std::vector<Hit> hits;        // best first; of equal scores, the earlier document
+  std::vector<Hit> hits;        // best first
   bool query_is_empty = false;  // the model knows no token of the query, so nothing is near it
+  uint64_t windows_compared = 0;
   double embed_ms = 0;
   double search_ms = 0;
 };
 
 class Library {
  public:
-  // Reads files and folders (.txt .md .html .pdf), and writes the library over OUTPUT in one step: a reader sees the
-  // old one or the new one. Throws not_found for a path that does not exist or when there is no document in any, and
-  // already_exists when OUTPUT is a file that is not a library.
+  // Reads files and folders (.txt .md .html .pdf), and puts the library in OUTPUT's place in one step: a reader sees
+  // the old one or the new one. It is made in OUTPUT.new, where the next call goes on if this one is cut off. Throws
+  // not_found for a path that does not exist or when there is no document in any, already_exists when OUTPUT is
+  // something else than a library, and unavailable when another process writes to it.
   static LibraryReport build(const std::vector<std::string>& paths, const Embedder& model, const std::string& output,
                              const LibraryOptions& options = {});
 
-  // Throws not_found, corrupted (naming the file and the section) or unsupported (a later version of the format).
+  // Throws not_found, corrupted (naming the file), unsupported (a later version of the format) or unavailable (a
+  // process writes to it).
   static Library open(const std::string& path);
 
   Library(Library&&) noexcept;
@@ -100,15 +108,9 @@ class Library {
 
   size_t document_count() const;
   size_t passage_count() const;
-  size_t window_count() const;  // what a query is compared with
   size_t dim() const;
   const std::string& model_name() const;
   const std::string& model_hash() const;
-
-  // Valid as long as the library. REQUIRES: document < document_count().
-  std::string_view document_path(size_t document) const;
-  std::string_view document_title(size_t document) const;
-  std::string_view document_text(size_t document) const;
 
   struct Impl;
 

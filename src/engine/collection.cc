@@ -2,112 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <future>
 #include <nlohmann/json.hpp>
 
-#include "base/hash.h"
 #include "base/json.h"
-#include "base/threads.h"
+#include "engine/adding.h"
 #include "sextant/error.h"
 #include "store/payload_edit.h"
 
 namespace sextant::engine {
-namespace {
 
 using nlohmann::ordered_json;
 using store::Point;
 using store::PointId;
-
-constexpr size_t kEmbedSlice = 64;
-constexpr size_t kDocumentsAtOnce = 256;
-constexpr size_t kDocumentBytesAtOnce = size_t{8} << 20;
-
-// The same parts, the same id.
-PointId id_of_parts(std::initializer_list<std::string_view> parts) {
-  std::string bytes;
-  for (std::string_view part : parts) {
-    bytes += fmt::format("{}:", part.size());
-    bytes += part;
-  }
-  return *PointId::read_uuid(base::hash128_hex(bytes));
-}
-
-// Texts into vectors on several threads, and what became of them.
-class TextEmbedder {
- public:
-  TextEmbedder(const Embedder& model, std::string prompt, size_t threads, AddReport& report)
-      : model_(model), pool_(base::ThreadPool::shared(threads)), report_(report) {
-    options_.normalize = true;
-    options_.prompt = std::move(prompt);
-  }
-
-  // [texts.size(), dim]; zeros where the model knows nothing of a text.
-  std::vector<float> embed(const std::vector<std::string_view>& texts) const {
-    const size_t dim = model_.dim();
-    std::vector<float> vectors(texts.size() * dim);
-    const size_t slices = (texts.size() + kEmbedSlice - 1) / kEmbedSlice;
-    std::vector<EmbedReport> reports(slices);
-    pool_.parallel_for(slices, [&](size_t slice, size_t) {
-      const size_t begin = slice * kEmbedSlice;
-      const size_t end = std::min(texts.size(), begin + kEmbedSlice);
-      model_.embed(std::span(texts).subspan(begin, end - begin), options_,
-                   std::span(vectors).subspan(begin * dim, (end - begin) * dim), &reports[slice]);
-    });
-    for (const EmbedReport& report : reports) {
-      report_.tokens += report.token_count;
-      report_.truncated += report.truncated.size();
-      report_.empty += report.empty.size();
-    }
-    return vectors;
-  }
-  size_t dim() const { return model_.dim(); }
-  base::ThreadPool& pool() const { return pool_; }
-
- private:
-  const Embedder& model_;
-  base::ThreadPool& pool_;
-  AddReport& report_;
-  EmbedOptions options_;
-};
-
-// Nothing where it is all zeros.
-store::NamedVectors vectors_of(std::span<const float> vector) {
-  if (std::all_of(vector.begin(), vector.end(), [](float value) { return value == 0; })) return {};
-  return {{"", {std::vector<float>(vector.begin(), vector.end()), {}}}};
-}
-
-// Writes one batch while the next is made ready.
-class Writer {
- public:
-  Writer(store::PointStore& points, const AddOptions& options, AddReport& report)
-      : points_(points), options_(options), report_(report) {}
-  ~Writer() {
-    if (running_.valid()) running_.wait();
-  }
-
-  void write(store::UpsertPoints&& upsert) {
-    wait();
-    count_ = upsert.points.size();
-    if (upsert.points.empty() && upsert.remove.empty()) return;
-    running_ = std::async(std::launch::async, [this, upsert = std::move(upsert)] { return points_.write(upsert); });
-  }
-  void wait() {
-    if (!running_.valid()) return;
-    report_.removed += running_.get().removed;
-    report_.points += count_;
-    if (options_.acknowledged) options_.acknowledged(report_.points);
-  }
-
- private:
-  store::PointStore& points_;
-  const AddOptions& options_;
-  AddReport& report_;
-  std::future<store::Written> running_;
-  size_t count_ = 0;
-};
-
-}  // namespace
 
 Collection Collection::create(store::Database& database, std::string_view name, const CreateOptions& options) {
   store::StoreConfig config;
@@ -115,17 +21,32 @@ Collection Collection::create(store::Database& database, std::string_view name, 
   vector.slot = config.next_slot++;
   vector.dim = options.model != nullptr ? options.model->dim() : options.dim;
   vector.metric = options.metric;
+  vector.index = options.index;
   vector.type = options.metric == Metric::hamming ? ElementType::bit : options.type;
+  if (options.passages && options.passages->window_tokens > 0) {
+    // Each passage has a vector a window, the mean of the window's and the passage's: shorter than they are by what
+    // the two differ, so lengths must count. MaxSim of one question is the nearest window.
+    vector.kind = store::VectorKind::multi;
+    vector.metric = Metric::dot;
+  }
   config.vectors.push_back(vector);
   config.durability = options.durability;
   config.ttl_seconds = options.ttl_seconds;
+  ordered_json metadata = ordered_json::object();
   if (options.model != nullptr) {
-    config.metadata = base::json_text(ordered_json{{"model",
-                                                    {{"name", options.model->name()},
-                                                     {"hash", options.model->hash()},
-                                                     {"document_prompt", document_prompt(*options.model)},
-                                                     {"query_prompt", query_prompt(*options.model)}}}});
+    metadata["model"] = {{"name", options.model->name()},
+                         {"hash", options.model->hash()},
+                         {"document_prompt", document_prompt(*options.model)},
+                         {"query_prompt", query_prompt(*options.model)}};
   }
+  if (options.passages) {
+    metadata["passages"] = {{"tokens_max", options.passages->tokens_max},
+                            {"overlap_tokens", options.passages->overlap_tokens},
+                            {"window_tokens", options.passages->window_tokens}};
+    config.payload_schema.set(store::KeyPath::parse("path"), {.kind = store::FieldKind::keyword});
+    config.payload_schema.set(store::KeyPath::parse("passage"), {.kind = store::FieldKind::integer});
+  }
+  config.metadata = base::json_text(metadata);
   return Collection(database.create(name, config));
 }
 
@@ -133,9 +54,16 @@ Collection::Collection(std::shared_ptr<store::PointStore> points) : points_(std:
   const std::string& metadata = points_->config()->metadata;
   try {
     const nlohmann::json value = base::parse_json(metadata);
-    if (!value.contains("model")) return;
-    const nlohmann::json& model = value.at("model");
-    model_ = CollectionModel{model.at("name"), model.at("hash"), model.at("document_prompt"), model.at("query_prompt")};
+    if (value.contains("model")) {
+      const nlohmann::json& model = value.at("model");
+      model_ =
+          CollectionModel{model.at("name"), model.at("hash"), model.at("document_prompt"), model.at("query_prompt")};
+    }
+    if (value.contains("passages")) {
+      const nlohmann::json& passages = value.at("passages");
+      passages_ =
+          PassageOptions{passages.at("tokens_max"), passages.at("overlap_tokens"), passages.at("window_tokens")};
+    }
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::corrupted,
                 fmt::format("{}: the collection's metadata: {}", points_->folder().string(), error.what()));
@@ -156,7 +84,7 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
   if (model != nullptr) {
     embedder.emplace(*model, model_ ? model_->document_prompt : document_prompt(*model), options.threads, report);
   }
-  Writer writer(*points_, options, report);
+  BatchWriter writer(*points_, options.acknowledged, report);
   if (options.progress != nullptr) options.progress->begin("adding", "rows", rows.row_count().value_or(0));
   std::vector<io::Row> batch;
   auto flush = [&] {
@@ -233,104 +161,6 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
   }
   if (!batch.empty()) flush();
   writer.wait();
-  if (options.progress != nullptr) options.progress->end();
-  return report;
-}
-
-AddReport Collection::add_documents(const std::vector<std::string>& paths, const Embedder& model,
-                                    const AddOptions& options) const {
-  if (!options.force) check_model(model);
-  AddReport report;
-  const TextEmbedder embedder(model, model_ ? model_->document_prompt : document_prompt(model), options.threads,
-                              report);
-  PassageCutter cutter(model, options.passages, embedder.pool().thread_count());
-  const std::string settings = fmt::format("{} {}", cutter.tokens_max(), cutter.overlap_tokens());
-  io::DocumentReader reader(paths, {.file_bytes_max = options.file_bytes_max});
-  Writer writer(*points_, options, report);
-  if (options.progress != nullptr) options.progress->begin("adding", "files", reader.file_count());
-  auto passage_id = [](const std::string& path, size_t passage) {
-    return id_of_parts({"passage", path, fmt::format("{}", passage)});
-  };
-  std::vector<io::Document> batch;
-  size_t batch_bytes = 0;
-  auto flush = [&] {
-    // The first passage tells what a document was when it was added.
-    std::vector<PointId> firsts;
-    for (const io::Document& document : batch) firsts.push_back(passage_id(document.path, 0));
-    const auto known = points_->get(firsts);
-    std::vector<size_t> changed;
-    std::vector<std::string> hashes;
-    std::vector<size_t> passages_before;
-    for (size_t i = 0; i < batch.size(); ++i) {
-      std::string hash = base::hash128_hex(fmt::format("{}\n{}\n{}", settings, batch[i].title, batch[i].text));
-      size_t before = 0;
-      bool same = false;
-      if (known[i]) {
-        const nlohmann::json payload = base::parse_json(known[i]->payload);
-        before = payload.value("passages", size_t{0});
-        same = payload.value("document_hash", "") == hash;
-      }
-      report.documents_same += same ? 1 : 0;
-      report.unchanged += same ? before : 0;
-      if (same) continue;
-      changed.push_back(i);
-      hashes.push_back(std::move(hash));
-      passages_before.push_back(before);
-    }
-    std::vector<PassageCutter::Cut> cuts(changed.size());
-    embedder.pool().parallel_for(changed.size(),
-                                 [&](size_t i, size_t thread) { cuts[i] = cutter.cut(batch[changed[i]], thread); });
-    std::vector<std::string> texts;
-    for (size_t i = 0; i < changed.size(); ++i) {
-      for (size_t c = 0; c < cuts[i].chunks.size(); ++c) texts.push_back(cuts[i].embedded_text(batch[changed[i]], c));
-    }
-    const std::vector<float> vectors = embedder.embed(std::vector<std::string_view>(texts.begin(), texts.end()));
-    // Documents are written whole, so a batch may be larger than asked for.
-    store::UpsertPoints upsert;
-    size_t next = 0;
-    for (size_t i = 0; i < changed.size(); ++i) {
-      const io::Document& document = batch[changed[i]];
-      const PassageCutter::Cut& cut = cuts[i];
-      for (size_t c = 0; c < cut.chunks.size(); ++c) {
-        const text::Chunk& chunk = cut.chunks[c];
-        Point point;
-        point.id = passage_id(document.path, c);
-        point.vectors = vectors_of(std::span(vectors).subspan(next++ * embedder.dim(), embedder.dim()));
-        point.payload =
-            base::json_text(ordered_json{{"path", document.path},
-                                         {"title", document.title},
-                                         {"heading", cut.sections[chunk.section].headings},
-                                         {"text", document.text.substr(chunk.begin, chunk.end - chunk.begin)},
-                                         {"begin", chunk.begin},
-                                         {"end", chunk.end},
-                                         {"passage", c},
-                                         {"passages", cut.chunks.size()},
-                                         {"document_hash", hashes[i]}});
-        upsert.points.push_back(std::move(point));
-      }
-      for (size_t c = cut.chunks.size(); c < passages_before[i]; ++c)
-        upsert.remove.push_back(passage_id(document.path, c));
-      if (upsert.points.size() >= options.batch_points) {
-        writer.write(std::move(upsert));
-        upsert = {};
-      }
-    }
-    writer.write(std::move(upsert));
-    report.documents += batch.size();
-    for (const io::Document& document : batch) report.replaced += document.replaced_count;
-    batch.clear();
-    batch_bytes = 0;
-    if (options.progress != nullptr) options.progress->report(reader.file_index());
-  };
-  io::Document document;
-  while (reader.next(document)) {
-    batch_bytes += document.text.size();
-    batch.push_back(std::move(document));
-    if (batch.size() >= kDocumentsAtOnce || batch_bytes >= kDocumentBytesAtOnce) flush();
-  }
-  if (!batch.empty()) flush();
-  writer.wait();
-  report.skipped = reader.skipped();
   if (options.progress != nullptr) options.progress->end();
   return report;
 }

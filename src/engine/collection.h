@@ -35,15 +35,20 @@ struct CreateOptions {
   size_t dim = 0;                   // where there is no model
   Metric metric = Metric::cosine;
   ElementType type = ElementType::float32;
+  IndexKind index = IndexKind::graph;
   store::Durability durability = store::Durability::sync;
   uint64_t ttl_seconds = 0;
+  // For documents: how they are cut, whenever some are added. With windows, each passage has the vectors of its windows
+  // (metric and type are then dot and float32). Their fields "path" and "passage" are indexed.
+  std::optional<PassageOptions> passages = {};
 };
 
 struct AddOptions {
   size_t threads = 0;
-  size_t batch_points = 1000;  // that are acknowledged together
-  bool force = false;          // also with another model than the collection's
-  PassageOptions passages = {};
+  size_t batch_points = 1000;    // that are acknowledged together
+  bool force = false;            // also with another model than the collection's
+  PassageOptions passages = {};  // where the collection has none of its own
+  bool remove_others = false;    // documents that are not among those that are added now go
   uint64_t file_bytes_max = uint64_t{64} << 20;
   // Told, from the adding thread, how many points are safe so far.
   std::function<void(uint64_t points)> acknowledged = {};
@@ -57,10 +62,13 @@ struct AddReport {
   uint64_t removed = 0;         // passages that their document does not have any more
   uint64_t documents = 0;       // read
   uint64_t documents_same = 0;  // of them, those that were there as they are
+  uint64_t documents_removed = 0;
+  uint64_t windows = 0;       // vectors of the passages that were written
+  uint64_t source_bytes = 0;  // of the files that became documents
   uint64_t tokens = 0;
   uint64_t truncated = 0;  // texts that the model cut off
-  uint64_t empty = 0;      // texts of which the model knows nothing: kept without a vector, no search finds them
-  uint64_t replaced = 0;   // invalid UTF-8 sequences that became U+FFFD
+  uint64_t empty = 0;  // texts or windows of which the model knows nothing: kept without a vector, no search finds them
+  uint64_t replaced = 0;  // invalid UTF-8 sequences that became U+FFFD
   std::vector<io::SkippedFile> skipped;
 };
 
@@ -72,6 +80,7 @@ class Collection {
 
   store::PointStore& points() const { return *points_; }
   const std::optional<CollectionModel>& model() const { return model_; }
+  const std::optional<PassageOptions>& passages() const { return passages_; }
   // Throws invalid_argument where MODEL is not the one whose vectors are here.
   void check_model(const Embedder& model) const;
 
@@ -80,7 +89,8 @@ class Collection {
   // without one is called by its file's name and number. Its text is the payload's "text".
   AddReport add_rows(io::RowSource& rows, const Embedder* model, const AddOptions& options) const;
   // Files and folders, a point a passage. Its payload: path, title, heading, text, begin and end (bytes of the
-  // document's text), passage and passages (which of how many), document_hash. A document is replaced as a whole.
+  // document's text), passage and passages (which of how many), document_hash, windows (begin and end of each of its
+  // vectors, where it has several). A document is replaced as a whole.
   AddReport add_documents(const std::vector<std::string>& paths, const Embedder& model,
                           const AddOptions& options) const;
 
@@ -90,6 +100,7 @@ class Collection {
  private:
   std::shared_ptr<store::PointStore> points_;
   std::optional<CollectionModel> model_;
+  std::optional<PassageOptions> passages_;
 };
 
 }  // namespace sextant::engine

@@ -23,90 +23,16 @@ constexpr uint64_t kAlignment = 64;
 constexpr uint32_t kSectionsMax = 64;
 constexpr uint64_t kDimMax = 65536;
 
-struct Header {
-  char magic[8];
-  uint32_t version;
-  uint32_t section_count;
-  uint64_t file_bytes;
-  uint64_t table_hash;
-  uint64_t reserved[3];
-  uint64_t header_hash;  // of the 56 bytes before it
-};
-static_assert(sizeof(Header) == 64);
-
-struct TableEntry {
-  char name[8];  // padded with zeros
-  uint64_t offset;
-  uint64_t bytes;
-  uint64_t hash;
-};
-static_assert(sizeof(TableEntry) == 32);
-
 template <class T>
 std::string_view bytes_of(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof(T)};
 }
 
-template <class T>
-std::string_view bytes_of(std::span<const T> values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
-}
-
 uint64_t aligned(uint64_t offset) { return (offset + kAlignment - 1) / kAlignment * kAlignment; }
 
-uint64_t hash_of(const Header& header) { return base::hash64(bytes_of(header).substr(0, 56)); }
+uint64_t hash_of(const LibraryHeader& header) { return base::hash64(bytes_of(header).substr(0, 56)); }
 
 }  // namespace
-
-uint64_t write_library(const std::string& path, const LibraryContents& contents) {
-  nlohmann::ordered_json meta = {{"model", {{"name", contents.meta.model_name}, {"hash", contents.meta.model_hash}}},
-                                 {"dim", contents.meta.dim},
-                                 {"chunk_tokens_max", contents.meta.chunk_tokens_max},
-                                 {"overlap_tokens", contents.meta.overlap_tokens},
-                                 {"window_tokens", contents.meta.window_tokens}};
-  const std::string meta_text = base::json_text(meta);
-  struct Part {
-    std::string_view name;
-    std::string_view bytes;
-  };
-  const std::array<Part, 6> parts = {{{"meta", meta_text},
-                                      {"strings", contents.strings},
-                                      {"docs", bytes_of(contents.documents)},
-                                      {"passages", bytes_of(contents.passages)},
-                                      {"windows", bytes_of(contents.windows)},
-                                      {"vectors", bytes_of(contents.vectors)}}};
-  std::vector<TableEntry> table;
-  uint64_t offset = aligned(sizeof(Header) + parts.size() * sizeof(TableEntry));
-  uint64_t end = offset;
-  for (const Part& part : parts) {
-    TableEntry entry{};
-    std::memcpy(entry.name, part.name.data(), part.name.size());
-    entry.offset = offset;
-    entry.bytes = part.bytes.size();
-    entry.hash = base::hash64(part.bytes);
-    table.push_back(entry);
-    end = offset + part.bytes.size();
-    offset = aligned(end);
-  }
-  std::string_view table_bytes = bytes_of(std::span<const TableEntry>(table));
-  Header header{};
-  std::memcpy(header.magic, kLibraryMagic.data(), sizeof header.magic);
-  header.version = kLibraryVersion;
-  header.section_count = static_cast<uint32_t>(table.size());
-  header.file_bytes = end;
-  header.table_hash = base::hash64(table_bytes);
-  header.header_hash = hash_of(header);
-
-  io::ByteWriter out(path);
-  out.write(bytes_of(header));
-  out.write(table_bytes);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    out.write(std::string(table[i].offset - out.size_bytes(), '\0'));
-    out.write(parts[i].bytes);
-  }
-  out.finish();
-  return end;
-}
 
 void LibraryFile::fail(std::string_view section, const std::string& what) const {
   throw Error(ErrorCode::corrupted, fmt::format("{}: {}: {}", path_, section, what));
@@ -122,8 +48,8 @@ std::string_view LibraryFile::section(std::string_view name) const {
 LibraryFile::LibraryFile(const std::filesystem::path& path) : path_(path.string()), file_(path) {
   std::string_view all = file_.text();
   if (!all.starts_with(kLibraryMagic)) fail("header", "is not a Sextant library: it does not begin with SEXTLIB");
-  if (all.size() < sizeof(Header)) fail("header", fmt::format("the file ends after {} bytes", all.size()));
-  Header header;
+  if (all.size() < sizeof(LibraryHeader)) fail("header", fmt::format("the file ends after {} bytes", all.size()));
+  LibraryHeader header;
   std::memcpy(&header, all.data(), sizeof header);
   if (header.header_hash != hash_of(header)) fail("header", "its checksum does not match");
   if (header.version != kLibraryVersion) {
@@ -133,14 +59,15 @@ LibraryFile::LibraryFile(const std::filesystem::path& path) : path_(path.string(
   if (header.file_bytes != all.size()) {
     fail("header", fmt::format("promises {} bytes, the file has {}", header.file_bytes, all.size()));
   }
-  if (header.section_count > kSectionsMax || header.section_count * sizeof(TableEntry) > all.size() - sizeof(Header)) {
+  if (header.section_count > kSectionsMax ||
+      header.section_count * sizeof(LibraryTableEntry) > all.size() - sizeof(LibraryHeader)) {
     fail("section table", fmt::format("{} sections do not fit", header.section_count));
   }
-  std::string_view table = all.substr(sizeof(Header), header.section_count * sizeof(TableEntry));
+  std::string_view table = all.substr(sizeof(LibraryHeader), header.section_count * sizeof(LibraryTableEntry));
   if (header.table_hash != base::hash64(table)) fail("section table", "its checksum does not match");
-  uint64_t end_before = sizeof(Header) + table.size();
+  uint64_t end_before = sizeof(LibraryHeader) + table.size();
   for (uint32_t i = 0; i < header.section_count; ++i) {
-    TableEntry entry;
+    LibraryTableEntry entry;
     std::memcpy(&entry, table.data() + i * sizeof entry, sizeof entry);
     std::string name(entry.name, strnlen(entry.name, sizeof entry.name));
     std::string shown = fmt::format("section '{}'", name);

@@ -1,7 +1,8 @@
-// engine/library_file.h: the library file: sections with checksums, as docs/library-format.md writes them.
+// engine/library_file.h: the library file of the first version: sections with checksums, as docs/library-format.md
+// writes them. Nothing writes it any more.
 //
-// Writing gathers sections in memory and puts them down in one atomic step. Reading maps the file and believes
-// nothing: lengths, checksums, then every record's ranges, so that what comes after may index without looking.
+// Reading maps the file and believes nothing: lengths, checksums, then every record's ranges, so that what comes after
+// may index without looking.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,26 @@ namespace sextant::engine {
 
 inline constexpr std::string_view kLibraryMagic = "SEXTLIB\n";
 inline constexpr uint32_t kLibraryVersion = 1;
+
+// What the file begins with, then the table of its sections.
+struct LibraryHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t section_count;
+  uint64_t file_bytes;
+  uint64_t table_hash;
+  uint64_t reserved[3];
+  uint64_t header_hash;  // of the 56 bytes before it
+};
+static_assert(sizeof(LibraryHeader) == 64);
+
+struct LibraryTableEntry {
+  char name[8];  // padded with zeros
+  uint64_t offset;
+  uint64_t bytes;
+  uint64_t hash;
+};
+static_assert(sizeof(LibraryTableEntry) == 32);
 
 // Bytes [begin, end) of the section `strings`.
 struct StringRange {
@@ -72,9 +93,6 @@ struct LibraryContents {
 
   std::string_view text_of(StringRange range) const { return strings.substr(range.begin, range.end - range.begin); }
 };
-
-// Returns the length of the file.
-uint64_t write_library(const std::string& path, const LibraryContents& contents);
 
 class LibraryFile {
  public:

@@ -21,6 +21,7 @@ struct PassageOptions {
   size_t tokens_max = 0;  // of a passage with its title and headings; 0: 256, or the model's limit if lower
   size_t overlap_tokens = 32;
   size_t window_tokens = 0;  // 0: no windows
+  bool operator==(const PassageOptions&) const = default;
 };
 
 // What a model's prompts say of documents and of questions; empty where they say nothing.

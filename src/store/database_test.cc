@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <map>
 
+#include "base/files.h"
 #include "sextant/error.h"
+#include "store/folder_copy.h"
 #include "store/testing_points.h"
 
 namespace sextant::store {
@@ -21,6 +24,94 @@ std::string message_of(Call call) {
     return error.what();
   }
   return "";
+}
+
+// What is on the disk below PATH: names, sizes, times and bytes.
+std::map<std::string, std::string> all_files(const std::filesystem::path& path) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    const auto time = entry.last_write_time().time_since_epoch().count();
+    files[entry.path().string()] =
+        std::to_string(time) + (entry.is_regular_file() ? base::read_file(entry.path()) : std::string());
+  }
+  return files;
+}
+
+TEST(Databases, AreReadWithoutAChangeOnTheDisk) {
+  base::TemporaryFolder folder;
+  const auto path = folder.path() / "db";
+  DatabaseOptions reading{.store = {.read_only = true}};
+  EXPECT_THAT(message_of([&] { Database(path, reading); }), HasSubstr("no database there"));
+  uint64_t now = 1000;
+  reading.store.now_ms = [&] { return now; };
+  {
+    Database database(path, {.store = {.background = false, .now_ms = reading.store.now_ms}});
+    const auto points = database.create("books", testing_config(2));
+    for (int i = 0; i < 20; ++i) points->write(UpsertPoints{{testing_point(i, {static_cast<float>(i), 1})}});
+    points->flush();
+    points->write(DeletePoints{{PointId::of(3)}});
+    UpsertPoints late{{testing_point(20, {20, 1})}};
+    late.points[0].expires_ms = 2000;
+    points->write(late);
+    database.change_aliases({{"library", "books"}});
+    EXPECT_THAT(message_of([&] { Database(path, reading); }), HasSubstr("in use by process"));
+  }
+  const auto before = all_files(path);
+  {
+    Database first(path, reading), second(path, reading);
+    EXPECT_THAT(message_of([&] { Database(path, {}); }), HasSubstr("in use by a process that reads"));
+    const auto points = second.open("library");
+    EXPECT_EQ(first.open("books")->count(), 20u);
+    SearchRequest request;
+    request.query.values = {19.9f, 1};
+    EXPECT_EQ(points->search(request).points.at(0).point.id, PointId::of(20));
+    now = 3000;
+    EXPECT_EQ(points->search(request).points.at(0).point.id, PointId::of(19)) << "its time has come";
+    EXPECT_FALSE(points->get(std::vector{PointId::of(20)})[0].has_value());
+    EXPECT_EQ(points->scroll({.limit = 100}).points.size(), 19u);
+    for (const auto& call : std::vector<std::function<void()>>{
+             [&] { points->write(DeletePoints{{PointId::of(1)}}); },
+             [&] { points->write_where(Filter(), DeletePoints()); }, [&] { points->flush(); },
+             [&] { points->rebuild(); }, [&] { points->compact(); },
+             [&] { points->set_payload_field(KeyPath::parse("a"), FieldSchema()); }, [&] { first.remove("books"); },
+             [&] { first.create("films", testing_config(2)); },
+             [&] {
+               first.change_aliases({{"library", ""}});
+             }}) {
+      EXPECT_THAT(message_of(call), HasSubstr("opened for reading"));
+    }
+  }
+  EXPECT_EQ(all_files(path), before);
+}
+
+TEST(Databases, AreCopiedWithLinks) {
+  base::TemporaryFolder folder;
+  const auto path = folder.path() / "db", copy = folder.path() / "copy";
+  {
+    Database database(path, {});
+    const auto points = database.create("books", testing_config(2));
+    for (int i = 0; i < 500; ++i) points->write(UpsertPoints{{testing_point(i, {static_cast<float>(i), 1})}});
+    points->compact();
+  }
+  const auto before = all_files(path);
+  copy_database(path, copy);
+  EXPECT_THAT(message_of([&] { copy_database(path, copy); }), HasSubstr("exists already"));
+  EXPECT_THAT(message_of([&] { copy_database(folder.path() / "none", folder.path() / "b"); }),
+              HasSubstr("no database"));
+  size_t links = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(copy)) {
+    if (entry.is_regular_file() && entry.hard_link_count() > 1) ++links;
+  }
+  EXPECT_GE(links, 3u) << "tables, rows and vectors";
+  {
+    Database database(copy, {});
+    const auto points = database.open("books");
+    EXPECT_EQ(points->count(), 500u);
+    for (int i = 0; i < 300; ++i) points->write(DeletePoints{{PointId::of(i)}});
+    points->compact();
+    EXPECT_EQ(points->count(), 200u);
+  }
+  EXPECT_EQ(all_files(path), before);
 }
 
 TEST(Databases, KeepCollectionsAndAliases) {

@@ -17,6 +17,11 @@ FolderLock::FolderLock(const std::filesystem::path& folder, LockMode mode) {
   const std::string path = folder / "lock";
   const bool writes = mode == LockMode::write;
   descriptor_ = ::open(path.c_str(), (writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0644);
+  if (descriptor_ < 0 && !writes && errno == ENOENT) {
+    // Where none can be made nobody can write either.
+    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor_ < 0 && (errno == EROFS || errno == EACCES)) return;
+  }
   if (descriptor_ < 0) {
     throw Error(ErrorCode::unavailable, fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
   }
@@ -36,6 +41,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder, LockMode mode) {
 }
 
 FolderLock::~FolderLock() {
+  if (descriptor_ < 0) return;
   // Whoever is kept out by a reader is not told of a writer that is gone.
   if (::ftruncate(descriptor_, 0) != 0) errno = 0;
   ::close(descriptor_);

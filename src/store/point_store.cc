@@ -19,6 +19,8 @@ namespace {
 
 constexpr size_t kPointsAtOnce = 1024;
 constexpr auto kSyncEvery = std::chrono::seconds(1);
+// So much is read from logs in a few milliseconds when a collection is opened again.
+constexpr uint64_t kLogBytesKept = uint64_t{8} << 20;
 
 }  // namespace
 
@@ -49,9 +51,11 @@ PointStore::~PointStore() {
   if (keeper_.joinable()) keeper_.join();
   if (syncer_.joinable()) syncer_.join();
   try {
-    if (!failed_ && !options_.read_only) note_synced();
+    if (failed_ || options_.read_only) return;
+    note_synced();
+    view()->truth->flush(kLogBytesKept);
   } catch (const Error&) {
-    // It was acknowledged as written to the system, which has it still.
+    // It was acknowledged as written to the system, which has it still; and what is in the logs is read again.
   }
 }
 

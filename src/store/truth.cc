@@ -307,6 +307,16 @@ void Truth::write(Batch& batch, bool sync) {
   store::check(db_->Write(options, &batch.batch_), where());
 }
 
+void Truth::flush(uint64_t bytes) {
+  uint64_t there = 0;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    uint64_t of_family = 0;
+    if (db_->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &of_family)) there += of_family;
+  }
+  if (there <= bytes) return;
+  store::check(db_->Flush({}, {families_.begin(), families_.end()}), where());
+}
+
 void Truth::sync() { store::check(db_->SyncWAL(), where()); }
 
 namespace {

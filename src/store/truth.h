@@ -115,6 +115,8 @@ class Truth {
   void write(Batch& batch, bool sync);
   // What was written without sync is on the disk afterwards.
   void sync();
+  // Puts what only logs have into files, where it is more than BYTES: opening reads no files, but all logs.
+  void flush(uint64_t bytes);
 
   // A moment of the truth: what is read at it stays as it was. REQUIRES: the truth outlives it.
   class Moment {

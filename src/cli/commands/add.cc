@@ -18,6 +18,7 @@ struct AddSettings {
   std::string input, model;
   std::optional<std::string> id_column, text_column, vector_column;
   engine::AddOptions add;
+  bool passages_given = false;
 };
 
 constexpr size_t kSkippedNamedMax = 20;
@@ -66,6 +67,10 @@ void add(const AddSettings& settings, const Context& context) {
   const auto start = std::chrono::steady_clock::now();
   engine::AddReport report;
   if (!settings.paths.empty()) {
+    if (settings.passages_given && collection.passages()) {
+      throw Error(ErrorCode::invalid_argument,
+                  "--chunk-tokens and --overlap: the collection was made with passages of its own size");
+    }
     const auto model = collection_model(collection, settings.model, context);
     report = collection.add_documents(settings.paths, *model, options);
   } else {
@@ -113,18 +118,22 @@ void add_add(Command app, Context& context) {
   command.option("--batch", settings->add.batch_points, "Points that are acknowledged together")
       .range(1, 100000)
       .show_default();
-  command
-      .option("--chunk-tokens", settings->add.passages.tokens_max,
-              "Most tokens of a passage, its title and headings included; 0: 256, or the model's limit if lower")
-      .show_default();
-  command.option("--overlap", settings->add.passages.overlap_tokens, "Tokens that a passage repeats of the one before")
-      .show_default();
+  const Option tokens = command.option(
+      "--chunk-tokens", settings->add.passages.tokens_max,
+      "Most tokens of a passage, its title and headings included; 0: 256, or the model's limit if lower");
+  tokens.show_default();
+  const Option overlap = command.option("--overlap", settings->add.passages.overlap_tokens,
+                                        "Tokens that a passage repeats of the one before");
+  overlap.show_default();
   command.option("--max-file-bytes", settings->add.file_bytes_max, "Longer files are skipped, and named")
       .show_default();
   command.flag("--force", settings->add.force, "Also vectors of another model than the collection's");
   add_compute_option(command, context);
   add_common_options(command, context, Common::json | Common::threads);
-  command.callback([settings, &context] { add(*settings, context); });
+  command.callback([=, &context] {
+    settings->passages_given = tokens.given() || overlap.given();
+    add(*settings, context);
+  });
 }
 
 }  // namespace sextant::cli

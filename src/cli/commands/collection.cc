@@ -16,6 +16,8 @@ struct CreateSettings {
   DatabaseSettings database;
   std::string model, metric = "cosine", durability = "sync", type = "float32";
   size_t dim = 0, ttl_seconds = 0;
+  engine::PassageOptions passages;
+  bool metric_given = false, type_given = false, passages_given = false;
 };
 
 ElementType parse_type(const std::string& name) {
@@ -26,11 +28,19 @@ ElementType parse_type(const std::string& name) {
   return ElementType::float32;
 }
 
-void create(CreateSettings& settings, bool metric_given, const Context& context) {
+void create(CreateSettings& settings, const Context& context) {
   if (settings.model.empty() == (settings.dim == 0)) {
     throw Error(ErrorCode::invalid_argument, "--model or --dim: give one of the two, the model or the vectors' length");
   }
+  if (settings.passages_given && settings.model.empty()) {
+    throw Error(ErrorCode::invalid_argument, "--chunk-tokens, --overlap and --window-tokens: only with --model");
+  }
+  if (settings.passages.window_tokens > 0 && (settings.metric_given || settings.type_given)) {
+    throw Error(ErrorCode::invalid_argument,
+                "--window-tokens: windows are compared by dot as float32; leave --metric and --type out");
+  }
   engine::CreateOptions options;
+  if (settings.passages_given) options.passages = settings.passages;
   std::unique_ptr<Embedder> model;
   if (!settings.model.empty()) {
     // The collection remembers its model by this name, and is searched from other folders.
@@ -46,7 +56,7 @@ void create(CreateSettings& settings, bool metric_given, const Context& context)
   options.type = parse_type(settings.type);
   options.durability = store::parse_durability(settings.durability);
   options.ttl_seconds = settings.ttl_seconds;
-  if (options.metric == Metric::hamming && metric_given) options.type = ElementType::bit;
+  if (options.metric == Metric::hamming && settings.metric_given) options.type = ElementType::bit;
   const auto database = open_database(settings.database, context, Access::make);
   const auto collection = engine::Collection::create(*database, settings.database.collection, options);
   const store::VectorConfig& vector = collection.points().config()->vectors.front();
@@ -180,9 +190,8 @@ void add_collection(Command app, Context& context) {
     command.option("--dim", settings->dim, "Without a model: components of a vector").range(1, 65536);
     const Option metric = command.option("--metric", settings->metric, "cosine, dot, l2, l1, or hamming for bits");
     metric.one_of({"cosine", "dot", "l2", "l1", "hamming"}).show_default();
-    command.option("--type", settings->type, "What components are stored as")
-        .one_of({"float32", "float16", "bfloat16", "int8", "uint8", "bit"})
-        .show_default();
+    const Option type = command.option("--type", settings->type, "What components are stored as");
+    type.one_of({"float32", "float16", "bfloat16", "int8", "uint8", "bit"}).show_default();
     command
         .option("--durability", settings->durability,
                 "sync: a write is acknowledged when the disk has it; periodic: when the system has it, the disk a "
@@ -190,9 +199,25 @@ void add_collection(Command app, Context& context) {
         .one_of({"sync", "periodic"})
         .show_default();
     command.option("--ttl", settings->ttl_seconds, "Seconds that points stay; 0: for good").show_default();
+    const Option tokens =
+        command.option("--chunk-tokens", settings->passages.tokens_max,
+                       "For documents: most tokens of a passage; 0: 256, or the model's limit if lower");
+    tokens.show_default();
+    const Option overlap = command.option("--overlap", settings->passages.overlap_tokens,
+                                          "For documents: tokens that a passage repeats of the one before");
+    overlap.show_default();
+    const Option windows =
+        command.option("--window-tokens", settings->passages.window_tokens,
+                       "For documents: a vector for each window of so many tokens; 0: one for each passage");
+    windows.show_default();
     add_compute_option(command, context);
     add_common_options(command, context, Common::json | Common::threads);
-    command.callback([settings, metric, &context] { create(*settings, metric.given(), context); });
+    command.callback([=, &context] {
+      settings->metric_given = metric.given();
+      settings->type_given = type.given();
+      settings->passages_given = tokens.given() || overlap.given() || windows.given();
+      create(*settings, context);
+    });
   }
   {
     auto settings = std::make_shared<DatabaseSettings>();

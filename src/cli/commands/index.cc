@@ -24,6 +24,8 @@ void print_json(const LibraryReport& report, const Embedder& model, const IndexS
                                 {"model", model.name()},
                                 {"dim", model.dim()},
                                 {"documents", report.document_count},
+                                {"unchanged", report.unchanged_count},
+                                {"removed", report.removed_count},
                                 {"passages", report.passage_count},
                                 {"windows", report.window_count},
                                 {"tokens", report.token_count},
@@ -52,6 +54,10 @@ void print_notes(const LibraryReport& report, const Context& context, const Inde
   if (report.empty_count > 0) {
     context.note("{} sentences hold no word that the model knows; no search finds them", report.empty_count);
   }
+  if (report.unchanged_count > 0 || report.removed_count > 0) {
+    context.note("{} documents were in the library as they are, {} are gone from it", report.unchanged_count,
+                 report.removed_count);
+  }
   context.note("Indexed {} documents as {} passages, {} tokens, in {:.2f} s ({:.1f} MB/s): {}, {:.1f} MB",
                report.document_count, report.passage_count, report.token_count, seconds,
                static_cast<double>(report.source_bytes) / 1e6 / std::max(seconds, 1e-9), options.output,
@@ -62,9 +68,11 @@ void print_notes(const LibraryReport& report, const Context& context, const Inde
 
 void add_index(Command app, Context& context) {
   auto options = std::make_shared<IndexSettings>();
-  Command command = app.subcommand("index", "Cut documents into passages, embed them and save a library to search");
+  Command command = app.subcommand(
+      "index", "Cut documents into passages, embed them and make a library to search; again, only what changed");
   command.option("PATH", options->paths, "Files and folders (.txt .md .html .pdf)").required();
-  command.option("--output,-o", options->output, "The library to write").required();
+  command.option("--output,-o", options->output, "The library to make: a folder, in whose place an older one may be")
+      .required();
   command
       .option("--chunk-tokens", options->library.chunk_tokens_max,
               "Most tokens of a passage, its title and headings included; 0: 256, or the model's limit if lower")

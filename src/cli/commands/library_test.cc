@@ -97,12 +97,34 @@ TEST_F(Commands, SearchFindsItsLibraryInTheEnvironment) {
   EXPECT_EQ(base::parse_json(outcome.out)["hits"][0]["path"], "bread.txt");
 }
 
+TEST_F(Commands, ALibraryIsACollectionLikeOthers) {
+  index();
+  const std::vector<std::string> of = {"--db", at("lib"), "--collection", "documents"};
+  auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), of.begin(), of.end());
+    return run_sextant(arguments);
+  };
+  EXPECT_EQ(base::parse_json(with({"count", "--json"}).out)["count"], 3);
+  const Outcome found =
+      with({"search", "washer", "--json", "--filter", R"({"must": {"key": "path", "match": {"value": "bread.txt"}}})"});
+  ASSERT_EQ(found.status, 0) << found.err;
+  ASSERT_EQ(base::parse_json(found.out)["hits"].size(), 1u);
+  put("docs/more.txt", "Ice skating\n\nSharpen the blades.\n");
+  EXPECT_THAT(with({"add", at("docs"), "--chunk-tokens", "64"}).err, HasSubstr("passages of its own size"));
+  EXPECT_THAT(with({"add", at("docs")}).err, HasSubstr("2 were there as they are"));
+  const Outcome hit = run_sextant({"search", at("lib"), "skates", "--json", "--limit", "1"});
+  EXPECT_EQ(base::parse_json(hit.out)["hits"][0]["path"], "more.txt");
+  const Outcome again = index();
+  EXPECT_THAT(again.err, HasSubstr("3 documents were in the library as they are, 0 are gone"));
+}
+
 TEST_F(Commands, ErrorsAreOneLineWithTheirStatus) {
   index();
   Outcome missing = run_sextant({"search", at("nothing"), "query"});
   EXPECT_EQ(missing.status, 3);
   EXPECT_THAT(missing.err, StartsWith("sextant: not_found: "));
-  put("damaged", base::read_file(at("lib")).substr(0, 700));
+  put("damaged",
+      base::read_file(std::string(SEXTANT_SOURCE_DIR) + "/tests/fixtures/library-v1.sextant").substr(0, 700));
   Outcome damaged = run_sextant({"search", at("damaged"), "query"});
   EXPECT_EQ(damaged.status, 4);
   EXPECT_THAT(damaged.err, StartsWith("sextant: corrupted: "));

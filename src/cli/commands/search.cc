@@ -36,7 +36,7 @@ void print_json(const SearchResult& result, const std::string& query, const Libr
   nlohmann::ordered_json out = {{"query", query},
                                 {"model", library.model_name()},
                                 {"exact", true},
-                                {"windows_compared", result.query_is_empty ? 0 : library.window_count()},
+                                {"windows_compared", result.windows_compared},
                                 {"embed_ms", result.embed_ms},
                                 {"search_ms", result.search_ms}};
   out["hits"] = nlohmann::ordered_json::array();
