@@ -35,12 +35,12 @@ std::string_view name(ElementType type);
 
 enum class IndexKind : uint32_t {
   graph,  // approximate, fast, grows in place
-  flat,   // exact: every vector is compared
+  flat,   // exact: every vector is compared; with codes sq8, many of them by their codes, which is faster
 };
 
 // What a graph walks over.
 enum class CodeKind : uint32_t {
-  automatic,  // sq4, or none for l1, where products of codes mean nothing, and for hamming, where rows are codes
+  automatic,  // none for flat; sq4, or none for l1, where products of codes mean nothing, and for hamming, where rows are codes
   none,       // the vectors themselves
   sq4,        // 4 bits a component after a random rotation
   sq8,        // 8 bits likewise

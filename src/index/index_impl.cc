@@ -55,7 +55,7 @@ IndexOptions checked(IndexOptions options) {
     throw Error(ErrorCode::invalid_argument,
                 "codes are sq1, sq4 or sq8, expected none for metric l1: products of codes tell nothing about it");
   }
-  if (options.kind == IndexKind::flat) options.codes = CodeKind::none;
+  if (options.kind == IndexKind::flat && options.codes != CodeKind::sq8) options.codes = CodeKind::none;
   return options;
 }
 
@@ -69,6 +69,9 @@ IndexImpl::IndexImpl(const IndexOptions& options)
       ids_(owned_ids_.data()),
       gone_(owned_gone_.data()) {
   vectors_.rows = linking_.rows = &rows_;
+  if (options_.kind == IndexKind::flat && options_.codes == CodeKind::sq8) {
+    bounded_.emplace(options_.metric, options_.dim, options_.capacity);
+  }
 }
 
 Gone IndexImpl::gone() const { return {.words = any_gone_.load(std::memory_order_acquire) ? gone_ : nullptr}; }
@@ -157,7 +160,7 @@ void IndexImpl::add(std::span<const uint64_t> ids, std::span<const float> vector
   note_ids(rows);
   base::ThreadPool& pool = base::ThreadPool::shared(threads);
   // Whoever meets a row must find its code.
-  if (graph_) encode(rows, pool);
+  if (graph_ || bounded_) encode(rows, pool);
   publish(rows, end);
   link(rows, pool, nullptr);
 }
@@ -202,7 +205,7 @@ std::vector<uint32_t> IndexImpl::append(std::span<const float> vectors, size_t t
   before_found(rows);
   note_ids(rows);
   base::ThreadPool& pool = base::ThreadPool::shared(threads);
-  if (graph_) encode(rows, pool);
+  if (graph_ || bounded_) encode(rows, pool);
   publish(rows, end);
   link(rows, pool, nullptr);
   return rows;
@@ -254,16 +257,27 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
   }
   std::vector<uint32_t> rows(count);
   std::iota(rows.begin(), rows.end(), 0u);
+  base::ThreadPool& pool = base::ThreadPool::shared(threads);
+  if (bounded_) {
+    for (size_t first = 0; first < count; first += std::min(kGiveUpRows, count - first)) {
+      encode(std::span(rows).subspan(first, std::min(kGiveUpRows, count - first)), pool);
+      if (give_up) give_up();
+    }
+  }
   row_count_.store(count, std::memory_order_release);
   alive_.store(count, std::memory_order_release);
-  link(rows, base::ThreadPool::shared(threads), progress);
+  link(rows, pool, progress);
 }
 
 size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
   size_t row = as_view ? 0 : rows_.row_bytes() + sizeof(uint64_t);
   const size_t padded = (options_.dim + 63) / 64 * 64;
   auto codes = [&](CodeKind kind) { return Codes::row_bytes(kind, padded) + sizeof(CodeFactors); };
-  if (options_.codes != CodeKind::none) row += codes(options_.codes);
+  if (bounded_) {
+    row += BoundedRows::row_bytes(options_.dim);
+  } else if (options_.codes != CodeKind::none) {
+    row += codes(options_.codes);
+  }
   if (options_.codes == CodeKind::sq1) row += codes(CodeKind::sq4);
   if (options_.kind == IndexKind::graph) {
     // Links of all layers, and of a batch.
@@ -368,8 +382,17 @@ void IndexImpl::make_space() {
 }
 
 void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
-  if (!codes_) return;
   const size_t slices = (rows.size() + kRowsAtOnce - 1) / kRowsAtOnce;
+  if (bounded_) {
+    pool.parallel_for(slices, [&](size_t slice, size_t) {
+      std::vector<float> values(options_.dim);
+      for (size_t i = slice * kRowsAtOnce; i < std::min(rows.size(), (slice + 1) * kRowsAtOnce); ++i) {
+        rows_.read(rows[i], values.data());
+        bounded_->set(rows[i], values.data());
+      }
+    });
+  }
+  if (!codes_) return;
   std::vector<double> errors(slices);
   pool.parallel_for(slices, [&](size_t slice, size_t) {
     std::vector<float> values(options_.dim), transformed(space_->padded_dim());

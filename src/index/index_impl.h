@@ -18,6 +18,7 @@
 
 #include "base/growing_array.h"
 #include "base/threads.h"
+#include "index/bounded_rows.h"
 #include "index/calibration.h"
 #include "index/graph.h"
 #include "index/landmarks.h"
@@ -136,6 +137,7 @@ class IndexImpl : public Index {
   Rows rows_;
   std::optional<Space> space_;
   std::optional<Codes> codes_;
+  std::optional<BoundedRows> bounded_;  // of a flat index with codes
   base::GrowingArray<uint64_t> owned_ids_, owned_gone_;
   const uint64_t* ids_ = nullptr;  // nullptr: a row's id is its number
   const uint64_t* gone_ = nullptr;

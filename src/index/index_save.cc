@@ -92,6 +92,10 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
       file.add("codes", codes_->codes(rows));
     }
   }
+  if (bounded_) {
+    file.add("bounded_factors", bounded_->factors(rows));
+    file.add("bounded_codes", bounded_->codes(rows));
+  }
   file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()), give_up_);
 }
 
@@ -180,6 +184,12 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
                                                      std::move(model));
   row_count_ = rows;
   alive_ = head.alive;
+  if (options_.kind == IndexKind::flat && options_.codes != CodeKind::none) {
+    expect(options_.codes == CodeKind::sq8 && BoundedRows::suits(options_.metric) && head.has_graph == 0,
+           "the kind of codes of a flat index", head.codes);
+    bounded_.emplace(options_.metric, options_.dim, near(file.get<int8_t>("bounded_codes", rows * options_.dim)),
+                     near(file.get<BoundedRows::Factors>("bounded_factors", rows)));
+  }
   if (head.has_graph == 0) return;
 
   float longest;

@@ -17,6 +17,8 @@ namespace {
 
 // Rows that are compared between two looks at who is best.
 constexpr size_t kScanRows = 256;
+// All codes of a flat index are compared where this part of the vectors or more is allowed, and less is wanted.
+constexpr size_t kBoundedPart = 8;
 // Codes that are asked for before those that are being compared.
 constexpr size_t kCodesAhead = 32;
 // Rows that are compared with the query itself before what is left is judged again.
@@ -123,10 +125,24 @@ IndexSearchResult IndexImpl::scan(std::span<const float> query, size_t k, const 
     rows.clear();
   };
   rows.clear();
-  for_rows(allowed, [&](uint32_t row) {
-    rows.push_back(row);
-    if (rows.size() == kScanRows) compare();
-  });
+  const size_t row_count = row_count_.load(std::memory_order_acquire);
+  if (bounded_ && count_allowed(allowed) >= row_count / kBoundedPart && k <= row_count / kBoundedPart) {
+    // Those that may be among the nearest, then these themselves.
+    std::vector<uint64_t> there;
+    if (allowed != nullptr || any_gone_.load(std::memory_order_acquire)) {
+      there.resize((row_count + 63) / 64);
+      for_rows(allowed, [&](uint32_t row) {
+        if (row < row_count) there[row / 64] |= uint64_t{1} << (row % 64);
+      });
+    }
+    bounded_->candidates(query.data(), k, row_count, there, rows);
+    result.compared = row_count;
+  } else {
+    for_rows(allowed, [&](uint32_t row) {
+      rows.push_back(row);
+      if (rows.size() == kScanRows) compare();
+    });
+  }
   compare();
   for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
   return result;

@@ -76,6 +76,8 @@ class EveryIndex : public testing::TestWithParam<Kind> {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryIndex,
                          testing::Values(Kind{"flat_cosine", IndexKind::flat, CodeKind::automatic, Metric::cosine},
+                                         Kind{"flat_sq8_l2", IndexKind::flat, CodeKind::sq8, Metric::l2},
+                                         Kind{"flat_sq8_dot", IndexKind::flat, CodeKind::sq8, Metric::dot},
                                          Kind{"flat_l1", IndexKind::flat, CodeKind::automatic, Metric::l1},
                                          Kind{"sq4_cosine", IndexKind::graph, CodeKind::sq4, Metric::cosine},
                                          Kind{"sq4_l2", IndexKind::graph, CodeKind::sq4, Metric::l2},

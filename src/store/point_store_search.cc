@@ -163,11 +163,8 @@ class Search {
 
   void search_tail(const TailPart& part) {
     const std::vector<uint64_t> words = filter_ ? filter_->places(part) : alive_places(part.count, part.dead);
-    std::vector<uint32_t> places;
-    places.reserve(part.count);
-    for (uint32_t at = 0; at < part.count; ++at) {
-      if ((words[at / 64] >> (at % 64) & 1) != 0) places.push_back(at);
-    }
+    const std::vector<uint32_t> places =
+        part.tail->candidates(config_, request_.query, request_.limit, part.count, words);
     BestRows best(request_.limit, higher_is_nearer(config_.metric));
     part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
     for (const ScoredRow& hit : best.take()) {

@@ -41,6 +41,9 @@ IndexOptions index_options(const VectorConfig& config, size_t capacity, bool fla
   options.type = config.type;
   options.kind = flat ? IndexKind::flat : config.index;
   options.codes = config.codes;
+  // What waits for its graph is compared as a whole by each search, so it is to be fast.
+  const bool has_products = config.metric != Metric::l1 && config.metric != Metric::hamming;
+  if (flat && has_products && config.kind == VectorKind::dense) options.codes = CodeKind::sq8;
   options.degree = config.degree;
   options.build_breadth = config.build_breadth;
   options.capacity = std::max<size_t>(1, capacity);

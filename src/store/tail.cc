@@ -1,6 +1,7 @@
 #include "store/tail.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "sextant/multi_index.h"
@@ -35,6 +36,9 @@ Tail::Tail(const StoreConfig& config, size_t capacity) : capacity_(capacity), ro
       column.values = base::GrowingArray<float>(room);
     } else {
       column.vectors = index::Rows(vector.type, vector.dim, room);
+      if (vector.kind == VectorKind::dense && index::BoundedRows::suits(vector.metric)) {
+        column.bounded.emplace(vector.metric, vector.dim, room);
+      }
     }
     if (vector.kind != VectorKind::dense) column.ends = base::GrowingArray<uint32_t>(capacity);
     columns_.emplace(vector.slot, std::move(column));
@@ -64,6 +68,11 @@ bool Tail::append(uint64_t row, const PointId& id, std::span<const Value> vector
     switch (column.kind) {
       case VectorKind::dense:
         column.vectors.set(size_, bytes);
+        if (column.bounded) {
+          values_.resize(column.vectors.dim());
+          column.vectors.read(size_, values_.data());
+          column.bounded->set(size_, values_.data());
+        }
         break;
       case VectorKind::multi: {
         const size_t count = count_vectors(configs_.at(value.slot), value.bytes);
@@ -90,6 +99,29 @@ bool Tail::append(uint64_t row, const PointId& id, std::span<const Value> vector
   ids_[size_] = id;
   ++size_;
   return true;
+}
+
+std::vector<uint32_t> Tail::candidates(const VectorConfig& config, const VectorValue& query, size_t k, size_t count,
+                                       std::span<const uint64_t> allowed) const {
+  std::vector<uint32_t> out;
+  const Column* column = this->column(config);
+  if (column == nullptr) return out;
+  // Rows without the vector have codes of zeros, which would be candidates for nothing.
+  std::vector<uint64_t> there(allowed.begin(), allowed.end());
+  size_t left = 0;
+  for (size_t at = 0; at < count; ++at) {
+    if (column->present[at] == 0) there[at / 64] &= ~(uint64_t{1} << (at % 64));
+  }
+  for (size_t word = 0; word < (count + 63) / 64; ++word) left += static_cast<size_t>(std::popcount(there[word]));
+  if (column->bounded && left > 4 * k && left > count / 8) {
+    column->bounded->candidates(query.values.data(), k, count, there, out);
+    return out;
+  }
+  out.reserve(left);
+  for (size_t at = 0; at < count; ++at) {
+    if ((there[at / 64] >> (at % 64) & 1) != 0) out.push_back(static_cast<uint32_t>(at));
+  }
+  return out;
 }
 
 size_t Tail::find(uint64_t row, size_t count) const {

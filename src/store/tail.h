@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/growing_array.h"
+#include "index/bounded_rows.h"
 #include "index/rows.h"
 #include "store/point_id.h"
 #include "store/row_scorer.h"
@@ -41,6 +43,10 @@ class Tail {
   size_t find(uint64_t row, size_t count) const;
   bool has_vector(const VectorConfig& config, size_t at) const;
 
+  // Of the first COUNT rows that ALLOWED (a bit a row) has, those that may be among the k nearest, ascending. There are
+  // more of them where nothing can be told of the others.
+  std::vector<uint32_t> candidates(const VectorConfig& config, const VectorValue& query, size_t k, size_t count,
+                                   std::span<const uint64_t> allowed) const;
   // Calls take(at, score) for each of the places AT, ascending, whose row has that vector.
   template <class Take>
   void score(const VectorConfig& config, RowScorer& scorer, std::span<const uint32_t> at, Take take) const;
@@ -49,7 +55,9 @@ class Tail {
   // Of one slot. Place i of dense vectors is row i; others have ends.
   struct Column {
     VectorKind kind;
-    index::Rows vectors;                  // dense, multi
+    index::Rows vectors;  // dense, multi
+    // Dense, where the metric is one of products: the same, so that few of them need be looked at.
+    std::optional<index::BoundedRows> bounded;
     base::GrowingArray<uint8_t> present;  // [capacity]
     base::GrowingArray<uint32_t> ends;    // [capacity] of multi: places of vectors; of sparse: of components
     base::GrowingArray<uint32_t> indices;
@@ -65,6 +73,7 @@ class Tail {
   std::vector<PointId> ids_;
   std::map<uint16_t, Column> columns_;
   std::map<uint16_t, VectorConfig> configs_;
+  std::vector<float> values_;  // append's
 };
 
 template <class Take>

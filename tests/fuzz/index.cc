@@ -105,6 +105,7 @@ std::vector<std::string> fuzz_seeds() {
   return {saved(1100, sextant::IndexKind::graph, sextant::CodeKind::sq4),
           saved(1100, sextant::IndexKind::graph, sextant::CodeKind::none),
           saved(10, sextant::IndexKind::flat, sextant::CodeKind::none),
+          saved(10, sextant::IndexKind::flat, sextant::CodeKind::sq8),
           saved(1100, sextant::IndexKind::graph, sextant::CodeKind::none, true),
           saved(10, sextant::IndexKind::flat, sextant::CodeKind::none, true),
           saved_rows(240),
