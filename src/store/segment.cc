@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "index/index_impl.h"
 #include "sextant/error.h"
+#include "store/column_bytes.h"
 #include "store/payload/payload_index_builder.h"
 #include "store/payload/payload_reader.h"
 #include "store/vector_bytes.h"
@@ -79,7 +80,7 @@ void gather_payloads(PayloadIndexBuilder& builder, const Truth::Moment& moment, 
 struct Gathered {
   const VectorConfig* config;
   std::vector<uint32_t> places;
-  std::string bytes;              // dense: elements, one row after another
+  ColumnBytes bytes;              // dense: elements, one row after another
   std::vector<size_t> counts;     // multi: vectors of each row
   std::vector<float> values;      // multi, sparse
   std::vector<uint32_t> indices;  // sparse
@@ -92,7 +93,7 @@ struct Gathered {
     };
     if (config->kind == VectorKind::dense) {
       if (count_vectors(*config, vector) != 1) corrupted();
-      bytes += vector;
+      bytes.append(vector);
     } else {
       const std::optional<VectorValue> value = read_vector(*config, vector);
       if (!value) corrupted();
@@ -108,7 +109,7 @@ struct Gathered {
     switch (config->kind) {
       case VectorKind::dense: {
         index::IndexImpl index(index_options(*config, places.size(), flat));
-        index.add_view(std::as_bytes(std::span(bytes.data(), bytes.size())), threads, nullptr);
+        index.add_view(bytes.finish(), threads, nullptr);
         if (!flat) index.calibrate(200, threads);
         index.save(path);
         break;
@@ -176,16 +177,14 @@ SparseRows::SparseRows(const std::filesystem::path& path) : file_(path, kSparseF
 
 SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info, const StoreConfig& config,
                            const Truth::Moment& moment, const SegmentBuildOptions& options) {
-  const size_t rows_max = info.row_end - info.row_begin;
   std::vector<uint64_t> rows, highs, lows;
   std::vector<uint8_t> kinds;
   std::map<uint16_t, Gathered> columns;
   for (const VectorConfig& vector : config.vectors) {
-    Gathered& column = columns[vector.slot];
-    column.config = &vector;
-    // Address space, not memory: what is not written takes none.
-    if (vector.kind == VectorKind::dense) column.bytes.reserve(rows_max * index::row_bytes(vector.type, vector.dim));
+    Gathered column{.config = &vector, .bytes = ColumnBytes(folder / fmt::format("gathered_{}", vector.slot))};
+    columns.emplace(vector.slot, std::move(column));
   }
+  base::make_folders(folder);
   moment.truth().for_rows(info.row_begin, info.row_end, &moment, [&](const Truth::RowVectors& row) {
     const auto place = static_cast<uint32_t>(rows.size());
     rows.push_back(row.row);
@@ -209,8 +208,10 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     });
   }
   if (options.gathered) options.gathered();
-  if (rows.empty()) return info;
-  base::make_folders(folder);
+  if (rows.empty()) {
+    base::remove_all(folder);
+    return info;
+  }
   SectionFileWriter file(folder / "rows", kRowsFileKind, kFileVersion, kSectionsMax);
   file.add("rows", std::span<const uint64_t>(rows));
   file.add("id_highs", std::span<const uint64_t>(highs));
@@ -221,7 +222,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     if (column.places.empty()) continue;
     column.save(vector_path(folder, slot), options.threads, options.flat);
     file.add(places_name(slot), std::span<const uint32_t>(column.places));
-    column = {};
+    column = Gathered{.config = nullptr, .bytes = ColumnBytes({})};
   }
   file.commit();
   if (payloads) payloads->write(payload_path(folder, config.payload_schema), static_cast<uint32_t>(rows.size()));
