@@ -19,7 +19,6 @@ using nlohmann::ordered_json;
 using store::Point;
 using store::PointId;
 
-constexpr size_t kEmbedSlice = 64;
 constexpr size_t kDocumentsAtOnce = 256;
 constexpr size_t kDocumentBytesAtOnce = size_t{8} << 20;
 
@@ -33,55 +32,11 @@ PointId id_of_parts(std::initializer_list<std::string_view> parts) {
   return *PointId::read_uuid(base::hash128_hex(bytes));
 }
 
-// Texts into vectors on several threads, and what became of them.
-class TextEmbedder {
- public:
-  TextEmbedder(const Embedder& model, std::string prompt, size_t threads, AddReport& report)
-      : model_(model), pool_(base::ThreadPool::shared(threads)), report_(report) {
-    options_.normalize = true;
-    options_.prompt = std::move(prompt);
-  }
-
-  // [texts.size(), dim]; zeros where the model knows nothing of a text.
-  std::vector<float> embed(const std::vector<std::string_view>& texts) const {
-    const size_t dim = model_.dim();
-    std::vector<float> vectors(texts.size() * dim);
-    const size_t slices = (texts.size() + kEmbedSlice - 1) / kEmbedSlice;
-    std::vector<EmbedReport> reports(slices);
-    pool_.parallel_for(slices, [&](size_t slice, size_t) {
-      const size_t begin = slice * kEmbedSlice;
-      const size_t end = std::min(texts.size(), begin + kEmbedSlice);
-      model_.embed(std::span(texts).subspan(begin, end - begin), options_,
-                   std::span(vectors).subspan(begin * dim, (end - begin) * dim), &reports[slice]);
-    });
-    for (const EmbedReport& report : reports) {
-      report_.tokens += report.token_count;
-      report_.truncated += report.truncated.size();
-      report_.empty += report.empty.size();
-    }
-    return vectors;
-  }
-  size_t dim() const { return model_.dim(); }
-  base::ThreadPool& pool() const { return pool_; }
-
- private:
-  const Embedder& model_;
-  base::ThreadPool& pool_;
-  AddReport& report_;
-  EmbedOptions options_;
-};
-
-// Nothing where it is all zeros.
-store::NamedVectors vectors_of(std::span<const float> vector) {
-  if (std::all_of(vector.begin(), vector.end(), [](float value) { return value == 0; })) return {};
-  return {{"", {std::vector<float>(vector.begin(), vector.end()), {}}}};
-}
-
 // Writes one batch while the next is made ready.
 class Writer {
  public:
-  Writer(store::PointStore& points, const AddOptions& options, AddReport& report)
-      : points_(points), options_(options), report_(report) {}
+  Writer(store::PointStore& points, std::optional<uint16_t> slot, const AddOptions& options, AddReport& report)
+      : points_(points), slot_(slot), options_(options), report_(report) {}
   ~Writer() {
     if (running_.valid()) running_.wait();
   }
@@ -90,6 +45,7 @@ class Writer {
     wait();
     count_ = upsert.points.size();
     if (upsert.points.empty() && upsert.remove.empty()) return;
+    upsert.expected_slot = slot_;
     running_ = std::async(std::launch::async, [this, upsert = std::move(upsert)] { return points_.write(upsert); });
   }
   void wait() {
@@ -101,6 +57,7 @@ class Writer {
 
  private:
   store::PointStore& points_;
+  std::optional<uint16_t> slot_;
   const AddOptions& options_;
   AddReport& report_;
   std::future<store::Written> running_;
@@ -120,26 +77,15 @@ Collection Collection::create(store::Database& database, std::string_view name, 
   config.durability = options.durability;
   config.ttl_seconds = options.ttl_seconds;
   if (options.model != nullptr) {
-    config.metadata = base::json_text(ordered_json{{"model",
-                                                    {{"name", options.model->name()},
-                                                     {"hash", options.model->hash()},
-                                                     {"document_prompt", document_prompt(*options.model)},
-                                                     {"query_prompt", query_prompt(*options.model)}}}});
+    config.metadata = with_models(config.metadata, {.now = model_of(*options.model), .next = std::nullopt});
   }
   return Collection(database.create(name, config));
 }
 
 Collection::Collection(std::shared_ptr<store::PointStore> points) : points_(std::move(points)) {
-  const std::string& metadata = points_->config()->metadata;
-  try {
-    const nlohmann::json value = base::parse_json(metadata);
-    if (!value.contains("model")) return;
-    const nlohmann::json& model = value.at("model");
-    model_ = CollectionModel{model.at("name"), model.at("hash"), model.at("document_prompt"), model.at("query_prompt")};
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::corrupted,
-                fmt::format("{}: the collection's metadata: {}", points_->folder().string(), error.what()));
-  }
+  const auto config = points_->config();
+  model_ = read_models(config->metadata, points_->folder().string()).now;
+  if (const store::VectorConfig* vector = config->find("")) vector_slot_ = vector->slot;
 }
 
 void Collection::check_model(const Embedder& model) const {
@@ -156,7 +102,7 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
   if (model != nullptr) {
     embedder.emplace(*model, model_ ? model_->document_prompt : document_prompt(*model), options.threads, report);
   }
-  Writer writer(*points_, options, report);
+  Writer writer(*points_, vector_slot_, options, report);
   if (options.progress != nullptr) options.progress->begin("adding", "rows", rows.row_count().value_or(0));
   std::vector<io::Row> batch;
   auto flush = [&] {
@@ -188,7 +134,7 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
                                 rows.name(), row.number));
       }
     }
-    const auto known = points_->get(ids, {.payload = true, .all_vectors = true});
+    const auto known = points_->get(ids, {.payload = true, .vectors = {""}});
     store::UpsertPoints upsert;
     std::vector<size_t> changed, to_embed;
     std::vector<std::string_view> texts;
@@ -246,7 +192,7 @@ AddReport Collection::add_documents(const std::vector<std::string>& paths, const
   PassageCutter cutter(model, options.passages, embedder.pool().thread_count());
   const std::string settings = fmt::format("{} {}", cutter.tokens_max(), cutter.overlap_tokens());
   io::DocumentReader reader(paths, {.file_bytes_max = options.file_bytes_max});
-  Writer writer(*points_, options, report);
+  Writer writer(*points_, vector_slot_, options, report);
   if (options.progress != nullptr) options.progress->begin("adding", "files", reader.file_count());
   auto passage_id = [](const std::string& path, size_t passage) {
     return id_of_parts({"passage", path, fmt::format("{}", passage)});
