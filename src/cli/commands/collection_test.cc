@@ -11,6 +11,8 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "io/duckdb.h"
+#include "io/npy.h"
 #include "program.h"
 
 namespace sextant::cli {
@@ -247,6 +249,45 @@ TEST_F(CollectionCommands, ReembedGoesOnAfterItWasKilled) {
   const auto now = points("things");
   EXPECT_EQ(now.size(), 1500u);
   EXPECT_TRUE(now == points("wanted"));
+}
+
+TEST_F(CollectionCommands, WriteAllPointsIntoAFileThatAddTakes) {
+  ASSERT_EQ(run({"collection", "create", "--dim", "2", "--metric", "l2"}).status, 0);
+  ASSERT_EQ(run({"collection", "create", "--dim", "2", "--metric", "l2"}, "copy").status, 0);
+  std::string rows;
+  for (int i = 0; i < 2500; ++i) {
+    rows +=
+        fmt::format("{{\"id\": {}, \"vector\": [{}, 0.5], \"color\": \"{}\"}}\n", i, i, i % 2 == 0 ? "red" : "blue");
+  }
+  rows += "{\"id\": \"a name\", \"vector\": [1, 1], \"text\": \"some words\"}\n";
+  ASSERT_EQ(run({"add", "--input", put("rows.jsonl", rows)}).status, 0);
+  const std::vector<std::string> all = {"scroll", "--vectors", "--json", "--limit", "5000"};
+  const auto without_versions = [](std::string text) {
+    for (size_t at = 0; (at = text.find("\"version\":", at)) != std::string::npos;) {
+      text.erase(at, text.find(',', at) - at);
+    }
+    return text;
+  };
+  for (const std::string ending : {".jsonl", ".parquet"}) {
+    if (ending == ".parquet" && !io::has_duckdb()) continue;
+    const std::string file = at("out" + ending);
+    const auto report = json({"scroll", "--output", file, "--vectors"});
+    EXPECT_EQ(report["points"], 2501);
+    ASSERT_EQ(run({"add", "--input", file}, "copy").status, 0);
+    EXPECT_EQ(without_versions(run(all, "copy").out), without_versions(run(all).out)) << ending;
+    ASSERT_EQ(run({"delete", "--filter", "{}"}, "copy").status, 0);
+  }
+  const std::string red = R"({"must": {"key": "color", "match": {"value": "red"}}})";
+  const Outcome npy = run({"scroll", "--output", at("red.npy"), "--filter", red, "--from", "100", "--limit", "3"});
+  EXPECT_THAT(npy.err, HasSubstr("Wrote 3 points"));
+  EXPECT_EQ(base::read_file(at("red.ids.jsonl")),
+            "{\"id\":100,\"payload\":{\"color\":\"red\"}}\n"
+            "{\"id\":102,\"payload\":{\"color\":\"red\"}}\n"
+            "{\"id\":104,\"payload\":{\"color\":\"red\"}}\n");
+  const io::NpyFile vectors(at("red.npy"));
+  EXPECT_EQ(vectors.floats(), (std::vector<float>{100, 0.5f, 102, 0.5f, 104, 0.5f}));
+  EXPECT_THAT(run({"scroll", "--output", at("out.txt")}).err, HasSubstr("unknown ending"));
+  EXPECT_FALSE(std::filesystem::exists(at("out.txt")));
 }
 
 }  // namespace
