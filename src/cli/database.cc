@@ -52,6 +52,11 @@ std::unique_ptr<Embedder> collection_model(const engine::Collection& collection,
   }
 }
 
+std::string lasting_model_name(const std::string& name) {
+  std::error_code error;
+  return std::filesystem::is_directory(name, error) ? std::filesystem::canonical(name).string() : name;
+}
+
 ordered_json point_json(const store::StoredPoint& point, const store::StoreConfig& config) {
   ordered_json out;
   if (point.id.is_uuid()) {

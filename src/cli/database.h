@@ -32,6 +32,9 @@ std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings,
 std::unique_ptr<Embedder> collection_model(const engine::Collection& collection, const std::string& named,
                                            const Context& context);
 
+// What a collection remembers a model by: of a folder its whole path, since the collection is searched from others.
+std::string lasting_model_name(const std::string& name);
+
 nlohmann::ordered_json point_json(const store::StoredPoint& point, const store::StoreConfig& config);
 // Of a payload, some lines for people: text wrapped, then the other fields.
 std::string point_text(const store::StoredPoint& point, size_t width);

@@ -32,42 +32,22 @@ Collection Collection::create(store::Database& database, std::string_view name, 
   config.vectors.push_back(vector);
   config.durability = options.durability;
   config.ttl_seconds = options.ttl_seconds;
-  ordered_json metadata = ordered_json::object();
   if (options.model != nullptr) {
-    metadata["model"] = {{"name", options.model->name()},
-                         {"hash", options.model->hash()},
-                         {"document_prompt", document_prompt(*options.model)},
-                         {"query_prompt", query_prompt(*options.model)}};
+    config.metadata = with_models(config.metadata, {.now = model_of(*options.model), .next = std::nullopt});
   }
   if (options.passages) {
-    metadata["passages"] = {{"tokens_max", options.passages->tokens_max},
-                            {"overlap_tokens", options.passages->overlap_tokens},
-                            {"window_tokens", options.passages->window_tokens}};
+    config.metadata = with_passages(config.metadata, *options.passages);
     config.payload_schema.set(store::KeyPath::parse("path"), {.kind = store::FieldKind::keyword});
     config.payload_schema.set(store::KeyPath::parse("passage"), {.kind = store::FieldKind::integer});
   }
-  config.metadata = base::json_text(metadata);
   return Collection(database.create(name, config));
 }
 
 Collection::Collection(std::shared_ptr<store::PointStore> points) : points_(std::move(points)) {
-  const std::string& metadata = points_->config()->metadata;
-  try {
-    const nlohmann::json value = base::parse_json(metadata);
-    if (value.contains("model")) {
-      const nlohmann::json& model = value.at("model");
-      model_ =
-          CollectionModel{model.at("name"), model.at("hash"), model.at("document_prompt"), model.at("query_prompt")};
-    }
-    if (value.contains("passages")) {
-      const nlohmann::json& passages = value.at("passages");
-      passages_ =
-          PassageOptions{passages.at("tokens_max"), passages.at("overlap_tokens"), passages.at("window_tokens")};
-    }
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::corrupted,
-                fmt::format("{}: the collection's metadata: {}", points_->folder().string(), error.what()));
-  }
+  const auto config = points_->config();
+  model_ = read_models(config->metadata, points_->folder().string()).now;
+  passages_ = read_passages(config->metadata, points_->folder().string());
+  if (const store::VectorConfig* vector = config->find("")) vector_slot_ = vector->slot;
 }
 
 void Collection::check_model(const Embedder& model) const {
@@ -84,7 +64,7 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
   if (model != nullptr) {
     embedder.emplace(*model, model_ ? model_->document_prompt : document_prompt(*model), options.threads, report);
   }
-  BatchWriter writer(*points_, options.acknowledged, report);
+  BatchWriter writer(*points_, vector_slot_, options.acknowledged, report);
   if (options.progress != nullptr) options.progress->begin("adding", "rows", rows.row_count().value_or(0));
   std::vector<io::Row> batch;
   auto flush = [&] {
@@ -116,7 +96,7 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
                                 rows.name(), row.number));
       }
     }
-    const auto known = points_->get(ids, {.payload = true, .all_vectors = true});
+    const auto known = points_->get(ids, {.payload = true, .vectors = {""}});
     store::UpsertPoints upsert;
     std::vector<size_t> changed, to_embed;
     std::vector<std::string_view> texts;

@@ -16,19 +16,15 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "engine/collection_model.h"
 #include "engine/passages.h"
+#include "engine/text_embedder.h"
 #include "io/documents.h"
 #include "io/rows.h"
 #include "sextant/embed.h"
 #include "store/database.h"
 
 namespace sextant::engine {
-
-// What a collection remembers of its model.
-struct CollectionModel {
-  std::string name, hash;
-  std::string document_prompt, query_prompt;
-};
 
 struct CreateOptions {
   const Embedder* model = nullptr;  // gives dim; its vectors are of unit length
@@ -56,7 +52,7 @@ struct AddOptions {
 };
 
 // What became of what was added; nothing is silent.
-struct AddReport {
+struct AddReport : TextCounts {
   uint64_t points = 0;          // written
   uint64_t unchanged = 0;       // that were there as they are
   uint64_t removed = 0;         // passages that their document does not have any more
@@ -65,10 +61,7 @@ struct AddReport {
   uint64_t documents_removed = 0;
   uint64_t windows = 0;       // vectors of the passages that were written
   uint64_t source_bytes = 0;  // of the files that became documents
-  uint64_t tokens = 0;
-  uint64_t truncated = 0;  // texts that the model cut off
-  uint64_t empty = 0;  // texts or windows of which the model knows nothing: kept without a vector, no search finds them
-  uint64_t replaced = 0;  // invalid UTF-8 sequences that became U+FFFD
+  uint64_t replaced = 0;      // invalid UTF-8 sequences that became U+FFFD
   std::vector<io::SkippedFile> skipped;
 };
 
@@ -81,6 +74,9 @@ class Collection {
   store::PointStore& points() const { return *points_; }
   const std::optional<CollectionModel>& model() const { return model_; }
   const std::optional<PassageOptions>& passages() const { return passages_; }
+  // Where that model's vectors are: for SearchRequest and UpsertPoints, so that none meet those of a model that took
+  // its place (engine/reembed.h) since this was made.
+  std::optional<uint16_t> vector_slot() const { return vector_slot_; }
   // Throws invalid_argument where MODEL is not the one whose vectors are here.
   void check_model(const Embedder& model) const;
 
@@ -101,6 +97,7 @@ class Collection {
   std::shared_ptr<store::PointStore> points_;
   std::optional<CollectionModel> model_;
   std::optional<PassageOptions> passages_;
+  std::optional<uint16_t> vector_slot_;
 };
 
 }  // namespace sextant::engine

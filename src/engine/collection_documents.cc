@@ -33,7 +33,7 @@ class DocumentAdder {
         passages_(collection.passages().value_or(options.passages)),
         cutter_(model, passages_, embedder_.pool().thread_count()),
         settings_(fmt::format("{} {} {}", cutter_.tokens_max(), cutter_.overlap_tokens(), passages_.window_tokens)),
-        writer_(points_, options.acknowledged, report) {
+        writer_(points_, collection.vector_slot(), options.acknowledged, report) {
     // Windows are for collections that keep several vectors a passage.
     has_windows_ = points_.config()->at("").kind == store::VectorKind::multi && cutter_.has_windows();
   }
@@ -65,7 +65,7 @@ class DocumentAdder {
         point.id = passage_id(one.document->path, c);
         nlohmann::ordered_json payload = payload_of(one, c);
         if (has_windows_) {
-          point.vectors = window_vectors(one.cut.windows[c], passage, window, payload);
+          point.vectors = vectors_by_window(one.cut.windows[c], passage, window, payload);
           window += one.cut.windows[c].size() * embedder_.dim();
         } else {
           point.vectors = vectors_of({passage, embedder_.dim()});
@@ -145,22 +145,16 @@ class DocumentAdder {
             {"document_hash", one.hash}};
   }
 
-  // A vector a window, the mean of its own and its PASSAGE's; the windows that have one are named in PAYLOAD.
-  store::NamedVectors window_vectors(const std::vector<text::Chunk>& windows, const float* passage,
-                                     const float* of_windows, nlohmann::ordered_json& payload) {
+  // The windows that have a vector are named in PAYLOAD.
+  store::NamedVectors vectors_by_window(const std::vector<text::Chunk>& windows, const float* passage,
+                                        const float* of_windows, nlohmann::ordered_json& payload) {
     const size_t dim = embedder_.dim();
-    store::VectorValue value;
+    std::vector<bool> kept;
+    store::VectorValue value = window_vectors({passage, dim}, {of_windows, windows.size() * dim}, kept);
     payload["windows"] = nlohmann::ordered_json::array();
     for (size_t w = 0; w < windows.size(); ++w) {
-      std::vector<float> row(dim);
-      for (size_t d = 0; d < dim; ++d) row[d] = 0.5f * (passage[d] + of_windows[w * dim + d]);
-      if (std::all_of(row.begin(), row.end(), [](float component) { return component == 0; })) {
-        ++report_.empty;
-        continue;
-      }
-      value.values.insert(value.values.end(), row.begin(), row.end());
-      payload["windows"].push_back({windows[w].begin, windows[w].end});
-      ++report_.windows;
+      if (kept[w]) payload["windows"].push_back({windows[w].begin, windows[w].end});
+      ++(kept[w] ? report_.windows : report_.empty);
     }
     if (value.values.empty()) return {};
     return {{"", std::move(value)}};

@@ -112,9 +112,12 @@ class StoredLibrary final : public Library::Impl {
           best = w;
         }
       }
-      const nlohmann::json window = base::parse_json(points[i]->payload).at("windows").at(best);
-      hits[i].match_begin = window.at(0);
-      hits[i].match_end = window.at(1);
+      const nlohmann::json payload = base::parse_json(points[i]->payload);
+      const nlohmann::json& windows = payload.at("windows");
+      // A passage of which the first model knew nothing has none; another may know it as a whole.
+      if (best >= windows.size()) continue;
+      hits[i].match_begin = windows.at(best).at(0);
+      hits[i].match_end = windows.at(best).at(1);
     }
   }
 

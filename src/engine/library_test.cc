@@ -448,7 +448,7 @@ TEST(Sections, FollowTheHeadingsAndLoseNoWord) {
       "a.md", "before\n\n# Title\n\nintro\n\n## One\n\n### Deep\n\ntext\n\n## Empty\n\n## Two\n\nlast\n\n# Other\n");
   std::vector<std::string> out;
   for (const auto& section : engine::sections_of(document)) {
-    out.push_back(engine::context_of(document, section) + ": " +
+    out.push_back(engine::context_of(document.title, section.headings) + ": " +
                   io::collapse_space(document.text.substr(section.begin, section.end - section.begin)));
   }
   EXPECT_EQ(out, (std::vector<std::string>{"Title: before", "Title: intro", "Title > One > Deep: text", "Title: Empty",

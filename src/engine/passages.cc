@@ -53,11 +53,20 @@ PassageCutter::PassageCutter(const Embedder& model, const PassageOptions& option
   }
 }
 
+std::string PassageCutter::context(std::string_view title, std::string_view headings, size_t thread) {
+  return chunkers_[thread].fit_context(context_of(title, headings));
+}
+
+std::string PassageCutter::embedded_text(std::string_view title, std::string_view headings, std::string_view passage,
+                                         size_t thread) {
+  return text::with_context(context(title, headings, thread), passage);
+}
+
 PassageCutter::Cut PassageCutter::cut(const io::Document& document, size_t thread) {
   Cut cut;
   cut.sections = sections_of(document);
   for (const DocumentSection& section : cut.sections) {
-    cut.contexts.push_back(chunkers_[thread].fit_context(context_of(document, section)));
+    cut.contexts.push_back(context(document.title, section.headings, thread));
   }
   std::vector<text::Section> sections;
   for (size_t s = 0; s < cut.sections.size(); ++s) {

@@ -44,6 +44,8 @@ class PassageCutter {
   };
   // thread < thread_count.
   Cut cut(const io::Document& document, size_t thread);
+  // The same as Cut::embedded_text, of a passage that was cut before: its document's title, its headings and its text.
+  std::string embedded_text(std::string_view title, std::string_view headings, std::string_view passage, size_t thread);
 
   // As they came out.
   size_t tokens_max() const { return tokens_max_; }
@@ -51,6 +53,8 @@ class PassageCutter {
   bool has_windows() const { return !window_chunkers_.empty(); }
 
  private:
+  std::string context(std::string_view title, std::string_view headings, size_t thread);
+
   size_t tokens_max_, overlap_tokens_;
   std::unique_ptr<Embedder> substitute_;        // whose tokenizer cuts, where the model has none at hand
   std::vector<text::Chunker> chunkers_;         // one a thread

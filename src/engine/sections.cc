@@ -45,9 +45,9 @@ std::vector<DocumentSection> sections_of(const io::Document& document) {
   return out;
 }
 
-std::string context_of(const io::Document& document, const DocumentSection& section) {
-  if (section.headings.empty()) return document.title;
-  return fmt::format("{}{}{}", document.title, kSeparator, section.headings);
+std::string context_of(std::string_view title, std::string_view headings) {
+  if (headings.empty()) return std::string(title);
+  return fmt::format("{}{}{}", title, kSeparator, headings);
 }
 
 }  // namespace sextant::engine

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/documents.h"
@@ -19,7 +20,7 @@ struct DocumentSection {
 // itself, so that no word of the document is lost.
 std::vector<DocumentSection> sections_of(const io::Document& document);
 
-// "Title > A > B": what is embedded with a passage.
-std::string context_of(const io::Document& document, const DocumentSection& section);
+// "Title > A > B": what is embedded with a passage. HEADINGS: as sections_of() joins them.
+std::string context_of(std::string_view title, std::string_view headings);
 
 }  // namespace sextant::engine

@@ -37,6 +37,7 @@ struct StoredPoint {
   NamedVectors vectors;  // where they were asked for
   std::string payload;   // likewise; "{}" where it has none
   uint64_t expires_ms = 0;
+  std::vector<uint16_t> slots;  // of its vectors, ascending; those of vectors that were removed may be among them
 };
 
 enum class WriteMode : uint8_t {
@@ -52,11 +53,16 @@ struct UpsertPoints {
   std::optional<uint64_t> expected_version = std::nullopt;
   // Points that go in the same step, such as what a document had and has no more; counted in Written::removed alone.
   std::vector<PointId> remove = {};
+  // Where it has a value, the vector "" must be in this slot, or the operation fails: invalid. Whoever makes vectors
+  // with a model says so which ones they belong to.
+  std::optional<uint16_t> expected_slot = std::nullopt;
 };
 
 // Sets the named vectors of points, and leaves their others. Points that are not there are counted as missing.
 struct UpdateVectors {
   std::vector<Point> points;  // ids and vectors
+  // Of each point, or none: one that has another version now is left as it is, and counted as missing.
+  std::vector<uint64_t> expected_versions = {};
 };
 
 struct DeleteVectors {

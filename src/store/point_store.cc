@@ -158,6 +158,7 @@ void PointStore::recover() {
     next_segment_ = std::max(next_segment_.load(), info.number + 1);
     if (info.rows > 0) try {
         part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
+        part.segment->remove_leftovers(*next->config);
         part.payload = part.segment->payload_index(next->config->payload_schema);
       } catch (const Error& error) {
         // Its rows are read from the truth until it is made again.
@@ -238,6 +239,7 @@ StoredPoint PointStore::fill(const View& view, const PointId& id, PointRecord&& 
     }
     point.vectors.emplace_back(config.name, std::move(*value));
   }
+  point.slots = std::move(record.slots);
   return point;
 }
 

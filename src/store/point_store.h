@@ -61,6 +61,9 @@ struct Fields {
 
 struct SearchRequest {
   std::string vector;  // its name
+  // Where it has a value, that vector must be in this slot, or the search fails: invalid. A query that a model made
+  // must not be compared with vectors of another.
+  std::optional<uint16_t> expected_slot = std::nullopt;
   VectorValue query;
   size_t limit = 10;
   double target_recall = 0.95;
@@ -179,6 +182,18 @@ class PointStore {
   // it. Filters on it answer all the while. Throws not_found, exhausted (too many).
   void set_payload_field(const KeyPath& path, const std::optional<FieldSchema>& field);
 
+  // Adds and removes named vectors: there whole or not at all, also after a crash. Points have none of an added vector
+  // until they are written; a removed one's bytes in segments go at once, those in the truth by the background, and
+  // never come back: slots are not used twice. Writes that were made ready for other vectors fail: unavailable. False,
+  // and nothing is done, where change.complete does not hold.
+  bool change_vectors(const VectorsChange& change);
+  // The points in rows from ROW_BEGIN on that lack the vector NAME.
+  struct Lacking {
+    std::vector<PointId> ids;
+    uint64_t next_row = 0;  // what is written from now on has this row or a later one
+  };
+  Lacking lacking(std::string_view name, uint64_t row_begin) const;
+
   // The values of a field, each with how many of FILTER's points have it, the most frequent first. Indexes are used
   // where there are some.
   std::vector<FacetCount> facet(const KeyPath& path, const std::optional<Filter>& filter, size_t limit) const;
@@ -237,6 +252,7 @@ class PointStore {
   void build(const RowRange& range, uint64_t opening, bool flat = false);
   void wait_for_room() const;
   void index_payloads();
+  void sweep_vectors();
   void freeze_tail();
   void take_segment(const SegmentInfo& info, uint64_t opening);
   void wake() const;

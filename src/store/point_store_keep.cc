@@ -64,6 +64,7 @@ void PointStore::keep() {
       std::lock_guard build_lock(build_mutex_);
       worked = build_next(rest);
       if (!worked) index_payloads();
+      if (!worked) sweep_vectors();
     } catch (const std::exception& caught) {
       error = caught.what();
     }
@@ -261,6 +262,7 @@ void PointStore::compact() {
              view->segments[0].segment;
   }
   if (end > 0 && !single) build({0, end}, opening);
+  sweep_vectors();
   view()->truth->compact();
 }
 

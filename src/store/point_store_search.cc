@@ -217,6 +217,7 @@ SearchAnswer PointStore::search(const SearchRequest& asked) const {
   }
   const SearchRequest& request = expired.left > 0 ? wider : asked;
   const VectorConfig& config = view->config->at(request.vector);
+  if (request.expected_slot) check_slot(config, *request.expected_slot);
   check_vector(config, request.query);
   for (const std::string& name : request.fields.vectors) view->config->at(name);
   SearchAnswer answer;

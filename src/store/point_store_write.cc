@@ -2,11 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <unordered_map>
 
-#include "base/files.h"
 #include "sextant/error.h"
 #include "store/filter_rows.h"
 #include "store/payload/payload_reader.h"
@@ -37,6 +35,16 @@ struct PreparedPoint {
 // An operation as its own thread makes it ready: checked, its vectors in the truth's form.
 struct PointStore::Prepared {
   const Operation* operation = nullptr;
+  std::shared_ptr<const StoreConfig> config;  // that it was checked by
+
+  // Whether the vectors that it was checked by are as they were.
+  bool fits(const StoreConfig& now) const {
+    if (config.get() == &now || (points.empty() && slots.empty())) return true;
+    return std::all_of(config->vectors.begin(), config->vectors.end(), [&](const VectorConfig& vector) {
+      const VectorConfig* same = now.find(vector.name);
+      return same != nullptr && *same == vector;
+    });
+  }
   std::vector<PreparedPoint> points;
   std::vector<uint16_t> slots;  // of DeleteVectors
   size_t size_bytes = 0;
@@ -55,6 +63,7 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
   const ViewPointer view = this->view();
   Prepared out;
   out.operation = &operation;
+  out.config = view->config;
   auto prepare_points = [&](const std::vector<Point>& points) {
     for (const Point& point : points) {
       PreparedPoint ready;
@@ -82,8 +91,17 @@ PointStore::Prepared PointStore::prepare(const Operation& operation) const {
       out.points.push_back(std::move(ready));
     }
   };
-  if (const auto* upsert = std::get_if<UpsertPoints>(&operation)) prepare_points(upsert->points);
-  if (const auto* update = std::get_if<UpdateVectors>(&operation)) prepare_points(update->points);
+  if (const auto* upsert = std::get_if<UpsertPoints>(&operation)) {
+    if (upsert->expected_slot) check_slot(view->config->at(""), *upsert->expected_slot);
+    prepare_points(upsert->points);
+  }
+  if (const auto* update = std::get_if<UpdateVectors>(&operation)) {
+    if (!update->expected_versions.empty() && update->expected_versions.size() != update->points.size()) {
+      throw Error(ErrorCode::invalid_argument, fmt::format("{} expected versions of {} points, expected one of each",
+                                                           update->expected_versions.size(), update->points.size()));
+    }
+    prepare_points(update->points);
+  }
   if (const auto* remove = std::get_if<DeleteVectors>(&operation)) {
     for (const std::string& name : remove->names) out.slots.push_back(view->config->at(name).slot);
   }
@@ -253,16 +271,17 @@ class PointStore::Group {
     }
   }
 
-  void apply_one(const UpdateVectors&) {
-    for (const PreparedPoint& point : prepared_->points) {
+  void apply_one(const UpdateVectors& operation) {
+    for (size_t i = 0; i < prepared_->points.size(); ++i) {
+      const PreparedPoint& point = prepared_->points[i];
       Record& record = points_.at(point.id);
-      if (!record) {
+      if (!record || (!operation.expected_versions.empty() && record->version != operation.expected_versions[i])) {
         ++written_.missing;
         continue;
       }
       std::vector<Tail::Value> vectors;
       for (const PreparedVector& vector : point.vectors) vectors.push_back({vector.slot, vector.bytes});
-      for (uint16_t slot : record->slots) {
+      for (uint16_t slot : live_slots(*record)) {
         if (std::none_of(vectors.begin(), vectors.end(), [&](const Tail::Value& v) { return v.slot == slot; })) {
           vectors.push_back({slot, kept_bytes(*record, slot)});
         }
@@ -279,12 +298,13 @@ class PointStore::Group {
         continue;
       }
       std::vector<Tail::Value> vectors;
-      for (uint16_t slot : record->slots) {
+      const std::vector<uint16_t> slots = live_slots(*record);
+      for (uint16_t slot : slots) {
         if (std::find(prepared_->slots.begin(), prepared_->slots.end(), slot) == prepared_->slots.end()) {
           vectors.push_back({slot, kept_bytes(*record, slot)});
         }
       }
-      if (vectors.size() == record->slots.size()) continue;  // it has none of them
+      if (vectors.size() == slots.size()) continue;  // it has none of them
       replace_vectors(id, record, std::move(vectors));
     }
   }
@@ -343,12 +363,20 @@ class PointStore::Group {
     return {};
   }
 
+  // Of the vectors that the collection has; a record may name others that were removed.
+  std::vector<uint16_t> live_slots(const PointRecord& record) const {
+    std::vector<uint16_t> slots;
+    for (const VectorConfig& vector : view_.config->vectors) {
+      if (std::binary_search(record.slots.begin(), record.slots.end(), vector.slot)) slots.push_back(vector.slot);
+    }
+    return slots;
+  }
+
   // A vector that a point keeps although its row changes.
   std::string_view kept_bytes(const PointRecord& record, uint16_t slot) {
-    // It may have been written by this very group.
-    for (auto append = appends.rbegin(); append != appends.rend(); ++append) {
-      if (append->row != record.row) continue;
-      for (const Tail::Value& value : append->vectors) {
+    // It may have been written by this very group, whose rows follow one another.
+    if (!appends.empty() && record.row >= appends.front().row) {
+      for (const Tail::Value& value : appends[record.row - appends.front().row].vectors) {
         if (value.slot == slot) return value.bytes;
       }
     }
@@ -426,6 +454,11 @@ void PointStore::write_group(std::vector<Pending*>& group) {
   try {
     changes.look_up(group);
     for (Pending* pending : group) {
+      if (!pending->prepared.fits(*now->config)) {
+        pending->error = std::make_exception_ptr(Error(
+            ErrorCode::unavailable, "the collection's vectors changed while this was written; it was not, try again"));
+        continue;
+      }
       try {
         done.emplace_back(pending, changes.apply(pending->prepared));
       } catch (const Error& error) {
@@ -530,69 +563,6 @@ PointStore::Expired PointStore::remove_expired() const {
     next_expiry_ms_ = next.empty() ? UINT64_MAX : next.front().first;
   }
   return expired;
-}
-
-// REQUIRES: write_mutex_ is held.
-bool PointStore::must_reopen() const { return failed_ || view()->truth->is_broken(); }
-
-// Opens the truth again where that failed and there is nothing to read any more.
-void PointStore::heal() {
-  {
-    std::lock_guard lock(view_mutex_);
-    if (view_ != nullptr || no_view_.empty()) return;
-  }
-  std::lock_guard lock(write_mutex_);
-  if (failed_) reopen_after_failure();
-}
-
-// A write that failed leaves the truth as the disk has it, which only opening it again tells. Reads go on with what
-// they know until the disk takes bytes again. REQUIRES: write_mutex_ is held. Whoever waits for that looks at no view:
-// the truth is closed when nobody does.
-void PointStore::reopen_after_failure() {
-  constexpr size_t kProbeBytes = size_t{1} << 20;
-  constexpr auto kReadersMax = std::chrono::seconds(10);
-  failed_ = true;
-  // Whether it takes some is tried beside the truth.
-  base::write_file_atomically(folder_ / "probe", std::string(kProbeBytes, 'x'));
-  base::remove_all(folder_ / "probe");
-  auto set_stop = [&](bool stop) {
-    std::lock_guard lock(keep_mutex_);
-    stop_builds_ = stop || stopping_;
-  };
-  set_stop(true);
-  // Reads that have begun end, and so does a build; others wait for the next view.
-  std::weak_ptr<Truth> last;
-  auto back = std::make_shared<View>();
-  {
-    std::lock_guard lock(view_mutex_);
-    if (view_ != nullptr) *back = *view_;
-    view_.reset();
-    no_view_.clear();
-  }
-  back->moment.reset();
-  last = std::exchange(back->truth, nullptr);
-  const auto until = std::chrono::steady_clock::now() + kReadersMax;
-  while (truth_open_ && *truth_open_) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    if (std::chrono::steady_clock::now() < until) continue;
-    back->truth = last.lock();
-    if (back->truth == nullptr) continue;  // it is being closed
-    publish(std::move(back));
-    set_stop(false);
-    throw Error(ErrorCode::unavailable,
-                fmt::format("{}: a write failed, and a read that began before it has not ended yet", folder_.string()));
-  }
-  try {
-    recover();
-  } catch (const std::exception& failure) {
-    set_stop(false);
-    std::lock_guard lock(view_mutex_);
-    no_view_ = failure.what();
-    view_changed_.notify_all();
-    throw;
-  }
-  set_stop(false);
-  wake();
 }
 
 }  // namespace sextant::store

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
@@ -24,10 +25,11 @@ constexpr uint32_t kRowsFileKind = 21;
 constexpr uint32_t kSparseFileKind = 22;
 constexpr uint32_t kFileVersion = 1;
 constexpr size_t kSectionsMax = 4 + 256;
+constexpr std::string_view kVectorPrefix = "vector_";
 
 std::string places_name(uint16_t slot) { return fmt::format("places_{}", slot); }
 std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t slot) {
-  return folder / fmt::format("vector_{}", slot);
+  return folder / fmt::format("{}{}", kVectorPrefix, slot);
 }
 
 // Another schema has another file.
@@ -300,8 +302,43 @@ Segment::Segment(const std::filesystem::path& folder, const SegmentInfo& info, c
 }
 
 Segment::~Segment() {
-  if (!obsolete_.load(std::memory_order_relaxed)) return;
-  base::remove_all(folder_);  // what stays is removed when the collection is opened again
+  // What stays is removed when the collection is opened again.
+  for (uint16_t slot : obsolete_slots_) base::remove_all(vector_path(folder_, slot));
+  if (obsolete_.load(std::memory_order_relaxed)) base::remove_all(folder_);
+}
+
+namespace {
+
+bool has_slot(const StoreConfig& config, uint16_t slot) {
+  return std::any_of(config.vectors.begin(), config.vectors.end(),
+                     [&](const VectorConfig& vector) { return vector.slot == slot; });
+}
+
+}  // namespace
+
+bool Segment::has_other_vectors(const StoreConfig& config) const {
+  return std::any_of(columns_.begin(), columns_.end(),
+                     [&](const auto& column) { return !has_slot(config, column.first); });
+}
+
+void Segment::remove_other_vectors(const StoreConfig& config) const {
+  for (const auto& [slot, column] : columns_) {
+    if (!has_slot(config, slot)) obsolete_slots_.push_back(slot);
+  }
+}
+
+void Segment::remove_leftovers(const StoreConfig& config) const {
+  std::vector<std::filesystem::path> leftovers;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kVectorPrefix)) continue;
+    uint16_t slot = 0;
+    const char* end = name.data() + name.size();
+    const auto read = std::from_chars(name.data() + kVectorPrefix.size(), end, slot);
+    if (read.ec == std::errc() && read.ptr == end && !has_slot(config, slot)) leftovers.push_back(entry.path());
+  }
+  for (const std::filesystem::path& path : leftovers) base::remove_all(path);
 }
 
 PointId Segment::id(uint32_t place) const {

@@ -112,6 +112,13 @@ class Segment {
   void verify() const;
   // It is not needed any more, and goes when nobody looks at it.
   void make_obsolete() const { obsolete_.store(true, std::memory_order_relaxed); }
+  // Whether it has vectors of slots that CONFIG does not have.
+  bool has_other_vectors(const StoreConfig& config) const;
+  // The files of such vectors, when nobody looks at this any more: another Segment of the folder has its place.
+  // REQUIRES: called once.
+  void remove_other_vectors(const StoreConfig& config) const;
+  // The files of such vectors, now: nobody looked at them since the segment was opened.
+  void remove_leftovers(const StoreConfig& config) const;
   uint64_t disk_bytes() const;
 
  private:
@@ -122,6 +129,7 @@ class Segment {
   std::span<const uint8_t> id_kinds_;
   std::map<uint16_t, Column> columns_;
   mutable std::atomic<bool> obsolete_ = false;
+  mutable std::vector<uint16_t> obsolete_slots_;  // written once, by one who holds the segment
 };
 
 }  // namespace sextant::store

@@ -105,6 +105,15 @@ const VectorConfig& StoreConfig::at(std::string_view wanted) const {
               fmt::format("no vector '{}' in the collection, which has {}", wanted, fmt::join(names, ", ")));
 }
 
+void check_slot(const VectorConfig& vector, uint16_t expected) {
+  if (vector.slot == expected) return;
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("vector '{}' is in slot {}, expected slot {}: another took its place since (the collection was "
+                  "re-embedded, say); open the collection again",
+                  vector.name, vector.slot, expected));
+}
+
 void check(const StoreConfig& config) {
   if (config.vectors.size() > kVectorsMax) {
     throw Error(ErrorCode::invalid_argument,
@@ -124,6 +133,41 @@ void check(const StoreConfig& config) {
   }
 }
 
+StoreConfig changed(const StoreConfig& before, const VectorsChange& change) {
+  StoreConfig config = before;
+  auto take = [&](std::string_view name) {
+    const VectorConfig vector = config.at(name);
+    std::erase_if(config.vectors, [&](const VectorConfig& other) { return other.slot == vector.slot; });
+    return vector;
+  };
+  for (const std::string& name : change.remove) config.dropped_slots.push_back(take(name).slot);
+  for (const VectorsChange::Replacement& replacement : change.replace) {
+    const uint16_t slot = config.at(replacement.name).slot;
+    VectorConfig by = take(replacement.by);
+    by.name = replacement.name;
+    const auto old = std::find_if(config.vectors.begin(), config.vectors.end(),
+                                  [&](const VectorConfig& vector) { return vector.slot == slot; });
+    if (old == config.vectors.end()) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("vector '{}' replaced by itself, expected another", replacement.name));
+    }
+    *old = std::move(by);
+    config.dropped_slots.push_back(slot);
+  }
+  for (VectorConfig vector : change.add) {
+    if (config.next_slot == UINT16_MAX) {
+      throw Error(ErrorCode::exhausted,
+                  fmt::format("vector '{}': {} vectors were made and removed, which is all a collection may have",
+                              vector.name, UINT16_MAX - 1));
+    }
+    vector.slot = config.next_slot++;
+    config.vectors.push_back(std::move(vector));
+  }
+  if (change.metadata) config.metadata = *change.metadata;
+  check(config);
+  return config;
+}
+
 std::string write_config(const StoreConfig& config) {
   json vectors = json::array();
   for (const VectorConfig& vector : config.vectors) vectors.push_back(to_json(vector));
@@ -132,6 +176,7 @@ std::string write_config(const StoreConfig& config) {
                               {"ttl_seconds", config.ttl_seconds},
                               {"tail_rows_max", config.tail_rows_max},
                               {"next_slot", config.next_slot},
+                              {"dropped_slots", config.dropped_slots},
                               {"payload_schema", payload_schema_json(config.payload_schema)},
                               {"metadata", config.metadata}});
 }
@@ -145,6 +190,8 @@ StoreConfig read_config(std::string_view text, const std::string& where) {
     config.ttl_seconds = value.at("ttl_seconds").get<uint64_t>();
     config.tail_rows_max = value.at("tail_rows_max").get<size_t>();
     config.next_slot = value.at("next_slot").get<uint16_t>();
+    // Collections that are older than the removal of vectors have none.
+    config.dropped_slots = value.value("dropped_slots", std::vector<uint16_t>());
     config.payload_schema = parse_payload_schema(value.at("payload_schema").get<std::string>());
     config.metadata = value.at("metadata").get<std::string>();
     check(config);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,8 @@ struct StoreConfig {
   // From so many newest rows on an index is built of them.
   size_t tail_rows_max = 8192;
   uint16_t next_slot = 1;
+  // Of vectors that were removed, while rows of the truth may still have some.
+  std::vector<uint16_t> dropped_slots = {};
   PayloadSchema payload_schema;  // which fields are indexed, and how their words are found
   // The caller's own, as one JSON object: the model, its prompts and whatever belongs to it.
   std::string metadata = "{}";
@@ -63,8 +66,31 @@ struct StoreConfig {
   const VectorConfig& at(std::string_view name) const;
 };
 
+// Throws invalid_argument where a vector is in another slot than whoever asks has known it in.
+void check_slot(const VectorConfig& vector, uint16_t expected);
+
 // Throws invalid_argument naming the field: dims, metrics that do not go together, names used twice.
 void check(const StoreConfig& config);
+
+// How the vectors of a collection change, and what its users keep beside them: in one step, in this order.
+struct VectorsChange {
+  std::vector<std::string> remove = {};  // names
+  struct Replacement {
+    std::string name;
+    std::string by;  // another vector, which takes this name and the place of the one that had it; that one goes
+  };
+  std::vector<Replacement> replace = {};
+  std::vector<VectorConfig> add = {};  // their slots are given
+  std::optional<std::string> metadata = std::nullopt;
+  // Where it has a value: nothing is done while a row from row_begin on lacks the vector NAME.
+  struct Completeness {
+    std::string name;
+    uint64_t row_begin = 0;
+  };
+  std::optional<Completeness> complete = std::nullopt;
+};
+// Throws not_found, invalid_argument, exhausted (slots).
+StoreConfig changed(const StoreConfig& config, const VectorsChange& change);
 
 std::string write_config(const StoreConfig& config);
 // Throws corrupted; WHERE begins the message.

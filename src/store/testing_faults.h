@@ -94,8 +94,30 @@ inline std::vector<FaultStep> script(uint64_t seed) {
   call("rebuild", [](PointStore& store) { store.rebuild(); });
   remove();
   call("compact", [](PointStore& store) { store.compact(); });
+  // The vector gives way to another, in one step. Steps that failed may have been done.
+  auto next_of = [](uint64_t id) { return std::vector<float>{static_cast<float>(id), 1, 2, 3}; };
+  call("add a vector", [](PointStore& store) {
+    VectorConfig next = store.config()->at("");
+    next.name = "next";
+    if (store.config()->find("next") == nullptr) store.change_vectors({.add = {next}});
+  });
+  UpdateVectors all;
+  for (uint64_t id = 0; id < kIds; ++id) {
+    all.points.push_back(testing_point(id, next_of(id)));
+    all.points.back().vectors[0].first = "next";
+  }
+  steps.push_back({"fill it", all});
+  call("flush", [](PointStore& store) { store.flush(); });
+  steps.push_back({"replace a vector", std::nullopt,
+                   [](PointStore& store) {
+                     if (store.config()->find("next") != nullptr) store.change_vectors({.replace = {{"", "next"}}});
+                   },
+                   [next_of](PlainPoints& points) {
+                     for (auto& [id, point] : points) point.vector = next_of(id);
+                   }});
   upsert(4);
   vectors();
+  call("compact", [](PointStore& store) { store.compact(); });
   return steps;
 }
 

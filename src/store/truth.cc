@@ -284,6 +284,9 @@ void Truth::Batch::put_row_id(uint64_t row, const PointId& id) {
 void Truth::Batch::put_vector(uint64_t row, uint16_t slot, std::string_view bytes) {
   batch_.Put(truth_.family(kRows), row_key(row, slot), slice(bytes));
 }
+void Truth::Batch::remove_vector(uint64_t row, uint16_t slot) {
+  batch_.Delete(truth_.family(kRows), row_key(row, slot));
+}
 void Truth::Batch::kill_row(uint64_t row, std::span<const uint16_t> slots) {
   batch_.Delete(truth_.family(kRows), row_key(row, 0));
   for (uint16_t slot : slots) batch_.Delete(truth_.family(kRows), row_key(row, slot));

@@ -97,6 +97,7 @@ class Truth {
     void remove_point(const PointId& id);
     void put_row_id(uint64_t row, const PointId& id);
     void put_vector(uint64_t row, uint16_t slot, std::string_view bytes);
+    void remove_vector(uint64_t row, uint16_t slot);
     // Its id and the vectors of these slots; marks it dead.
     void kill_row(uint64_t row, std::span<const uint16_t> slots);
     void mark_changed(uint64_t row);

@@ -13,6 +13,7 @@ void add_search(Command app, Context& context);
 void add_demo(Command app, Context& context);
 // Collections of points.
 void add_collection(Command app, Context& context);
+void add_reembed(Command collection, Context& context);  // hangs under `collection`
 void add_add(Command app, Context& context);
 void add_points(Command app, Context& context);  // get, delete, scroll, count, facet
 // Vectors.

@@ -43,12 +43,7 @@ void create(CreateSettings& settings, const Context& context) {
   if (settings.passages_given) options.passages = settings.passages;
   std::unique_ptr<Embedder> model;
   if (!settings.model.empty()) {
-    // The collection remembers its model by this name, and is searched from other folders.
-    std::error_code error;
-    if (std::filesystem::is_directory(settings.model, error)) {
-      settings.model = std::filesystem::canonical(settings.model).string();
-    }
-    model = load_model(settings.model, context);
+    model = load_model(lasting_model_name(settings.model), context);
     options.model = model.get();
   }
   options.dim = settings.dim;
@@ -112,6 +107,8 @@ void info(const DatabaseSettings& settings, const Context& context) {
                       {"durability", name(config->durability)},
                       {"ttl_seconds", config->ttl_seconds}};
   if (collection.model()) out["model"] = {{"name", collection.model()->name}, {"hash", collection.model()->hash}};
+  const auto next_model = engine::read_models(config->metadata, settings.collection).next;
+  if (next_model) out["reembed"] = {{"name", next_model->name}, {"hash", next_model->hash}};
   for (const store::VectorConfig& vector : config->vectors) {
     out["vectors"].push_back({{"name", vector.name},
                               {"kind", name(vector.kind)},
@@ -145,6 +142,10 @@ void info(const DatabaseSettings& settings, const Context& context) {
   print(fmt::format("{}  {} points, version {}\n", bold(settings.collection), info.points, info.version));
   if (collection.model()) {
     print(fmt::format("model       {} ({})\n", collection.model()->name, collection.model()->hash.substr(0, 12)));
+  }
+  if (next_model) {
+    print(fmt::format("under way   a re-embedding to {} ({}): the same reembed goes on, --abandon gives it up\n",
+                      next_model->name, next_model->hash.substr(0, 12)));
   }
   for (const store::VectorConfig& vector : config->vectors) {
     print(fmt::format("vector      {}{} of {}, {}, {}\n", vector.name.empty() ? "" : "'" + vector.name + "': ",
@@ -233,6 +234,7 @@ void add_collection(Command app, Context& context) {
     add_common_options(command, context, Common::json);
     command.callback([settings, &context] { info(*settings, context); });
   }
+  add_reembed(group, context);
   {
     auto settings = std::make_shared<DatabaseSettings>();
     Command command = group.subcommand("delete", "Delete a collection with all its points");

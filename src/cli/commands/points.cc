@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/commands/all.h"
 #include "cli/database.h"
+#include "cli/points_file.h"
 #include "cli/table.h"
 
 namespace sextant::cli {
@@ -21,6 +22,8 @@ struct PointsSettings {
   bool vectors = false, descending = false;
   std::optional<std::string> order_by;
   size_t sample_seed = 0;
+  std::string output;
+  bool limit_given = false;
 };
 
 std::vector<store::PointId> ids_of(const std::vector<std::string>& texts) {
@@ -79,9 +82,40 @@ void remove(const PointsSettings& settings, const Context& context) {
   }
 }
 
+void write_file(const PointsSettings& settings, const store::PointStore& points, const Context& context) {
+  PointsFileOptions options;
+  if (settings.from) options.from = store::PointId::parse(*settings.from);
+  options.filter = filter_of(settings);
+  if (settings.limit_given) options.limit = settings.limit;
+  options.vectors = settings.vectors;
+  auto progress = context.progress();
+  options.progress = progress.get();
+  const PointsFileReport report = write_points(points, settings.output, options);
+  progress.reset();
+  if (report.without_vector > 0) context.note("{} points without a vector were left out", report.without_vector);
+  if (report.expiring > 0) context.note("{} points expire at a time that is not written", report.expiring);
+  for (const std::string& name : report.left_out) context.note("The vectors called '{}' were left out", name);
+  if (context.json) {
+    print(base::json_text(ordered_json{{"points", report.points},
+                                       {"without_vector", report.without_vector},
+                                       {"expiring", report.expiring},
+                                       {"vectors_left_out", report.left_out},
+                                       {"output", settings.output},
+                                       {"ids", report.ids_path ? ordered_json(*report.ids_path) : ordered_json()}}) +
+          "\n");
+  } else {
+    context.note("Wrote {} points: {}{}", report.points, settings.output,
+                 report.ids_path ? fmt::format("; their ids and payloads: {}", *report.ids_path) : "");
+  }
+}
+
 void scroll(const PointsSettings& settings, const Context& context) {
   const auto database = open_database(settings.database, context, Access::read);
   const auto points = database->open(settings.database.collection);
+  if (!settings.output.empty()) {
+    write_file(settings, *points, context);
+    return;
+  }
   store::Fields fields;
   fields.all_vectors = settings.vectors;
   if (settings.order_by) {
@@ -168,10 +202,19 @@ void add_points(Command app, Context& context) {
     const Option sample = command.option("--sample", settings->sample_seed, "Some at random instead, by this seed");
     order.excludes(from).excludes(sample);
     sample.excludes(from);
-    command.option("--limit,-k", settings->limit, "How many").range(1, 1e9).show_default();
+    const Option limit =
+        command.option("--limit,-k", settings->limit, "How many; with --output all unless it is given");
+    limit.range(1, 1e9).show_default();
     command.flag("--vectors", settings->vectors, "With their vectors");
+    const Option output = command.option(
+        "--output,-o", settings->output,
+        "A file instead: .parquet or .jsonl, or .npy or .fbin with the vectors and F.ids.jsonl with ids and payloads");
+    output.excludes(order).excludes(sample);
     add_common_options(command, context, Common::json);
-    command.callback([settings, &context] { scroll(*settings, context); });
+    command.callback([settings, limit, &context] {
+      settings->limit_given = limit.given();
+      scroll(*settings, context);
+    });
   }
   {
     auto settings = std::make_shared<PointsSettings>();

@@ -167,6 +167,7 @@ void search_collection(const SearchSettings& options, const Context& context) {
     if (!options.force) collection.check_model(*model);
     start = std::chrono::steady_clock::now();
     request.query.values = collection.query_vector(query, *model);
+    request.expected_slot = collection.vector_slot();
     embed_ms = milliseconds_since(start);
   }
   start = std::chrono::steady_clock::now();
