@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "engine/collection.h"
+#include "engine/reembed.h"
 #include "engine/sections.h"
 #include "engine/testing_embedder.h"
 #include "engine/testing_library_file.h"
@@ -175,6 +176,24 @@ TEST_F(LibraryTest, BuiltOtherwiseIsMadeAnew) {
   TestingEmbedder other(64, "testing-2");
   EXPECT_EQ(Library::build({at("docs")}, other, at("lib"), {.window_tokens = 8}).unchanged_count, 0u);
   EXPECT_EQ(Library::open(at("lib")).model_hash(), "testing-2");
+}
+
+TEST_F(LibraryTest, IsReembeddedByWindows) {
+  build();
+  const TestingEmbedder other(32, "testing-2");
+  {
+    store::Database database(at("lib"), {});
+    const engine::ReembedReport report = engine::reembed(*database.open("documents"), other, {});
+    EXPECT_EQ(report.points, 4u);
+  }
+  Library::build({at("docs")}, other, at("afresh"));
+  EXPECT_EQ(dump(at("lib")), dump(at("afresh")));
+  const Library library = Library::open(at("lib"));
+  EXPECT_EQ(library.dim(), 32u);
+  const Hit hit = library.search("worn washer", other, {.limit = 1}).hits.at(0);
+  EXPECT_EQ(hit.heading, "Washer");
+  EXPECT_LT(hit.match_end - hit.match_begin, hit.passage.size());
+  EXPECT_EQ(Library::build({at("docs")}, other, at("lib")).unchanged_count, 3u);
 }
 
 TEST_F(LibraryTest, WhatWasCutOffIsGoneOnWith) {
