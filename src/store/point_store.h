@@ -182,7 +182,7 @@ class PointStore {
   std::vector<FacetCount> facet(const KeyPath& path, const std::optional<Filter>& filter, size_t limit) const;
 
   // What there is now, in one file.
-  SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*view()->truth, path); }
+  SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*read_view()->truth, path); }
 
   // Makes segments of all rows there are now, and waits for them.
   void flush();
@@ -217,13 +217,11 @@ class PointStore {
   bool must_reopen() const;
   void reopen_after_failure();
   void note_synced();
-  // What a read at this time must leave out.
-  struct Expired {
-    uint64_t now_ms = 0;
-    uint64_t left = 0;  // points whose time has come and that could not be removed: the disk is full, say
-    bool holds(uint64_t expires_ms) const { return left > 0 && expires_ms != 0 && expires_ms <= now_ms; }
-  };
-  Expired remove_expired() const;
+  // What reads see now: nothing whose time has come. Such points are removed, and where that fails (the disk is full,
+  // say), the view is one without them.
+  ViewPointer read_view() const;
+  // VIEW, or one like it without the points whose time came by NOW_MS. REQUIRES: those of before have been noted.
+  ViewPointer without_expired(ViewPointer view, uint64_t now_ms) const;
   void note_expiry(uint64_t expires_ms) const;
 
   StoredPoint fill(const View& view, const PointId& id, PointRecord&& record, const Fields& fields) const;

@@ -175,13 +175,13 @@ class Search {
     }
   }
 
-  // Dead rows have no vectors in the truth any more.
   void search_truth(const SegmentPart& part, PartPlan& plan) {
     plan.plan = "truth";
     BestRows best(request_.limit, higher_is_nearer(config_.metric));
     std::vector<std::pair<uint64_t, PointId>> ids;
     view_.truth->for_rows(
         part.info.row_begin, part.info.row_end, view_.moment.get(), [&](const Truth::RowVectors& row) {
+          if (filter_ ? !filter_->finds(part, row) : part.is_dead(row.row)) return true;
           for (const auto& vector : row.vectors) {
             if (vector.slot != config_.slot) continue;
             const std::optional<float> score = scorer_.score_bytes(vector.bytes);
@@ -210,15 +210,8 @@ class Search {
 
 }  // namespace
 
-SearchAnswer PointStore::search(const SearchRequest& asked) const {
-  const Expired expired = remove_expired();
-  ViewPointer view = this->view();
-  SearchRequest wider;
-  if (expired.left > 0) {
-    wider = asked;
-    wider.limit += std::min<size_t>(expired.left, SIZE_MAX - wider.limit);
-  }
-  const SearchRequest& request = expired.left > 0 ? wider : asked;
+SearchAnswer PointStore::search(const SearchRequest& request) const {
+  ViewPointer view = read_view();
   const VectorConfig& config = view->config->at(request.vector);
   check_vector(config, request.query);
   for (const std::string& name : request.fields.vectors) view->config->at(name);
@@ -229,7 +222,7 @@ SearchAnswer PointStore::search(const SearchRequest& asked) const {
   } catch (const FoundDamage& damage) {
     view.reset();  // whoever waits for a write lets go of what it looks at
     mark_damaged(damage.segment, damage.what);
-    return this->search(asked);
+    return this->search(request);
   }
   if (search.filter()) {
     answer.payloads_read = search.filter()->payloads_read();
@@ -250,11 +243,10 @@ SearchAnswer PointStore::search(const SearchRequest& asked) const {
         const std::shared_ptr<const Segment> segment = part.segment;
         view.reset();  // whoever waits for a write lets go of what it looks at
         mark_damaged(segment, what);
-        return this->search(asked);
+        return this->search(request);
       }
       throw Error(ErrorCode::internal, fmt::format("{}: the newest rows: {}", folder_.string(), what));
     }
-    if (expired.holds(records[i]->expires_ms) || answer.points.size() == asked.limit) continue;
     answer.points.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].score});
   }
   return answer;

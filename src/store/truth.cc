@@ -417,9 +417,9 @@ void Truth::for_points(const std::optional<PointId>& from, const Moment* moment,
   store::check(at->status(), where());
 }
 
-std::vector<std::pair<uint64_t, PointId>> Truth::expiring(uint64_t ms, size_t limit) const {
+std::vector<std::pair<uint64_t, PointId>> Truth::expiring(uint64_t ms, size_t limit, const Moment* moment) const {
   std::vector<std::pair<uint64_t, PointId>> out;
-  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}, families_[kExpiry]));
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read_options(moment), families_[kExpiry]));
   for (at->SeekToFirst(); at->Valid() && out.size() < limit; at->Next()) {
     std::string_view key = view(at->key());
     uint64_t expires_ms = 0;

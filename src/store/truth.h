@@ -158,7 +158,7 @@ class Truth {
   void for_points(const std::optional<PointId>& from, const Moment* moment,
                   const std::function<bool(const PointId&, PointRecord&&)>& take) const;
   // The points that expire before or at MS, the earliest first, at most LIMIT.
-  std::vector<std::pair<uint64_t, PointId>> expiring(uint64_t ms, size_t limit) const;
+  std::vector<std::pair<uint64_t, PointId>> expiring(uint64_t ms, size_t limit, const Moment* moment) const;
 
   // Reads everything and compares the checksums. Throws corrupted naming the file.
   void verify() const;

@@ -4,6 +4,7 @@
 
 #include "sextant/error.h"
 #include "store/payload/filter_bounds.h"
+#include "store/payload/order_values.h"
 
 namespace sextant::store {
 
@@ -69,14 +70,7 @@ RowBounds PayloadIndex::evaluate(const Filter& filter, const RowSet& all, const 
 void PayloadIndex::order_by(const KeyPath& path, const OrderOptions& options, const RowSet& within,
                             const std::function<bool(const OrderValue&, uint32_t)>& visit) const {
   const FieldIndex* found = field(path.text());
-  if (found == nullptr || !found->has_order()) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("points cannot be ordered by '{}': it has {}, expected one of type integer with range, float "
-                    "or datetime",
-                    path.text(),
-                    found == nullptr ? "no index" : fmt::format("an index of type {}", name(found->schema().kind))));
-  }
+  check_order(path, found == nullptr ? nullptr : &found->schema());
   found->order(options, within, visit);
 }
 
