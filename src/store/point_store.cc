@@ -149,20 +149,21 @@ void PointStore::recover() {
     next_segment_ = std::max(next_segment_.load(), info.number + 1);
     if (info.rows > 0) try {
         part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
-        part.payload = part.segment->payload_index(next->config->payload_schema);
+        part.payload = part.segment->payload_index(next->config->payload_schema, next->state.version);
+        // What was left when the schema changed.
+        part.segment->remove_payload_indexes_but(next->config->payload_schema);
       } catch (const Error& error) {
         // Its rows are read from the truth until it is made again.
         part.damage = error.what();
       }
     next->segments.push_back(std::move(part));
   }
-  truth.for_marks(0, covered, [&](uint64_t row, bool dead) {
-    const auto part = std::upper_bound(next->segments.begin(), next->segments.end(), row,
-                                       [](uint64_t r, const SegmentPart& p) { return r < p.info.row_end; });
-    if (part == next->segments.end() || row < part->info.row_begin) return;
-    const std::optional<uint32_t> flag = part->flag_of(row);
+  truth.for_marks(0, covered, [&](const Truth::Mark& mark) {
+    SegmentPart* part = next->segment_of(mark.row);
+    if (part == nullptr || (!mark.dead && mark.version <= part->payload_version())) return;
+    const std::optional<uint32_t> flag = part->flag_of(mark.row);
     if (!flag) return;  // it died before the segment was made
-    (dead ? part->dead : part->changed).add(*flag);
+    (mark.dead ? part->dead : part->changed).add(*flag);
   });
   // What no list names is left from a build that was cut off.
   std::error_code error;

@@ -46,6 +46,9 @@ namespace sextant::store {
 struct StoreOptions {
   size_t threads = 0;      // of builds; 0: all processors
   bool background = true;  // false: segments are made by flush() alone, for tests
+  // A segment's index of payloads is made again where more of its rows changed since, and more than a twentieth of
+  // them.
+  size_t changed_rows_max = 1000;
   // Milliseconds since 1970; the system's clock where empty.
   std::function<uint64_t()> now_ms = {};
 };
@@ -184,7 +187,7 @@ class PointStore {
   // What there is now, in one file.
   SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*read_view()->truth, path); }
 
-  // Makes segments of all rows there are now, and waits for them.
+  // Makes segments of all rows there are now, and the indexes of payloads that are wanted, and waits for them.
   void flush();
   // Waits until the background has nothing left to do.
   void wait();
@@ -231,7 +234,9 @@ class PointStore {
   bool build_next(bool rest);
   void build(const RowRange& range, uint64_t opening, bool flat = false);
   void wait_for_room() const;
+  bool wants_payload_index(const View& view, const SegmentPart& part) const;
   void index_payloads();
+  void index_payloads(const std::shared_ptr<const Segment>& segment, uint64_t opening);
   void freeze_tail();
   void take_segment(const SegmentInfo& info, uint64_t opening);
   void wake() const;

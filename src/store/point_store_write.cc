@@ -305,7 +305,7 @@ class PointStore::Group {
       record->payload = changed_payload(operation, record->payload);
       record->version = written_.version;
       batch.put_point(id, *record);
-      batch.mark_changed(record->row);
+      batch.mark_changed(record->row, record->version);
       changes.push_back(record->row);
       ++written_.updated;
     }
@@ -475,13 +475,13 @@ void PointStore::write_group(std::vector<Pending*>& group) {
     part->count = part->tail->size();
   }
   for (uint64_t row : changes.deaths) next->kill(row);
+  bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   for (uint64_t row : changes.changes) {
     SegmentPart* part = next->segment_of(row);
     if (part == nullptr) continue;
     const std::optional<uint32_t> flag = part->flag_of(row);
-    if (flag) part->changed.add(*flag);
+    if (flag && part->changed.add(*flag)) work = work || wants_payload_index(*next, *part);
   }
-  const bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   publish(std::move(next));
   failed_ = false;
   note_expiry(changes.earliest_expiry_ms);

@@ -22,6 +22,7 @@ using index::SectionFileWriter;
 constexpr uint32_t kRowsFileKind = 21;
 constexpr uint32_t kSparseFileKind = 22;
 constexpr uint32_t kFileVersion = 1;
+constexpr std::string_view kPayloadPrefix = "payload_";
 constexpr size_t kSectionsMax = 4 + 256;
 
 std::string places_name(uint16_t slot) { return fmt::format("places_{}", slot); }
@@ -31,7 +32,7 @@ std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t 
 
 // Another schema has another file.
 std::filesystem::path payload_path(const std::filesystem::path& folder, const PayloadSchema& schema) {
-  return folder / fmt::format("payload_{:016x}", base::hash64(payload_schema_json(schema)));
+  return folder / fmt::format("{}{:016x}", kPayloadPrefix, base::hash64(payload_schema_json(schema)));
 }
 
 IndexOptions index_options(const VectorConfig& config, size_t capacity, bool flat) {
@@ -126,7 +127,6 @@ struct Gathered {
         file.add("values", std::span<const float>(values));
         file.commit();
         break;
-      }
     }
   }
 };
@@ -221,22 +221,43 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     column = {};
   }
   file.commit();
-  if (payloads) payloads->write(payload_path(folder, config.payload_schema), static_cast<uint32_t>(rows.size()));
+  if (payloads) {
+    payloads->write(payload_path(folder, config.payload_schema), static_cast<uint32_t>(rows.size()), info.version);
+  }
   return info;
 }
 
-void Segment::build_payload_index(const StoreConfig& config, const Truth::Moment& moment,
+void Segment::build_payload_index(const StoreConfig& config, const Truth::Moment& moment, uint64_t version,
                                   const std::atomic<bool>* stop) const {
   PayloadIndexBuilder builder(config.payload_schema);
   gather_payloads(builder, moment, rows_, stop, [&](size_t place) { return id(static_cast<uint32_t>(place)); });
-  builder.write(payload_path(folder_, config.payload_schema), static_cast<uint32_t>(size()));
+  // The folder is synced with the new file in it.
+  if (!remove_payload_indexes_but(config.payload_schema)) {
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("{}: an index of payloads that is not needed any more cannot be removed", folder_.string()));
+  }
+  builder.write(payload_path(folder_, config.payload_schema), static_cast<uint32_t>(size()), version);
 }
 
-std::shared_ptr<const PayloadIndex> Segment::payload_index(const PayloadSchema& schema) const {
+bool Segment::remove_payload_indexes_but(const PayloadSchema& schema) const {
+  const std::filesystem::path kept = payload_path(folder_, schema).filename();
+  bool all = true;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    const std::filesystem::path name = entry.path().filename();
+    if (!name.string().starts_with(kPayloadPrefix) || (name == kept && !schema.fields().empty())) continue;
+    base::remove_all(entry.path());
+    all = all && !std::filesystem::exists(entry.path(), error);
+  }
+  return all;
+}
+
+std::shared_ptr<const PayloadIndex> Segment::payload_index(const PayloadSchema& schema, uint64_t version) const {
   if (schema.fields().empty()) return nullptr;
   try {
     auto index = std::make_shared<const PayloadIndex>(PayloadIndex::open(payload_path(folder_, schema)));
-    if (index->rows() != size() || index->schema() != schema) return nullptr;
+    if (index->rows() != size() || index->schema() != schema || index->version() > version) return nullptr;
     return index;
   } catch (const Error& error) {
     // Filters look at the payloads themselves until it is made again.
@@ -323,7 +344,13 @@ void Segment::verify() const {
     if (column.sparse) column.sparse->verify();
   }
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    if (entry.path().filename().string().starts_with("payload_")) PayloadIndex::open(entry.path()).verify();
+    if (!entry.path().filename().string().starts_with(kPayloadPrefix)) continue;
+    try {
+      PayloadIndex::open(entry.path()).verify();
+    } catch (const Error& error) {
+      // One that is not needed any more may go meanwhile.
+      if (error.code() != ErrorCode::not_found) throw;
+    }
   }
 }
 

@@ -87,11 +87,16 @@ class Segment {
   PointId id(uint32_t place) const;
   std::optional<uint32_t> find(uint64_t row) const;
 
-  // Makes the index of the payloads that its points have at MOMENT, for that schema, beside the segment's other files.
-  // Done by build() for the configuration's schema.
-  void build_payload_index(const StoreConfig& config, const Truth::Moment& moment, const std::atomic<bool>* stop) const;
-  // That of a schema; nullptr where there is none, or it is damaged.
-  std::shared_ptr<const PayloadIndex> payload_index(const PayloadSchema& schema) const;
+  // Makes the index of the payloads that its points have at MOMENT, which is of VERSION, for the configuration's
+  // schema, beside the segment's other files, in the place of those of other schemas and moments. Done by build(), too.
+  // When this returns, no index of an earlier moment can be opened any more, also after a power cut. REQUIRES: what
+  // MOMENT sees is on the disk, so that no index knows more than the truth.
+  void build_payload_index(const StoreConfig& config, const Truth::Moment& moment, uint64_t version,
+                           const std::atomic<bool>* stop) const;
+  // Removes those of other schemas; who has one open still reads it. Returns whether none is left.
+  bool remove_payload_indexes_but(const PayloadSchema& schema) const;
+  // That of a schema; nullptr where there is none, it is damaged, or it knows more than VERSION of the truth.
+  std::shared_ptr<const PayloadIndex> payload_index(const PayloadSchema& schema, uint64_t version) const;
 
   // The vectors of one slot.
   struct Column {

@@ -129,6 +129,7 @@ class World {
     StoreOptions options;
     options.threads = 1;
     options.background = chance(random(), 3);
+    options.changed_rows_max = chance(random(), 2) ? 0 : 1000;
     options.now_ms = [this] { return now_ms_.load(); };
     store_.reset();
     store_ = std::make_unique<PointStore>(path_, testing_resources(), options);

@@ -27,7 +27,7 @@ struct SegmentPart {
   // By places; where there is no segment, by rows counted from info.row_begin.
   RowFlags dead;
   std::shared_ptr<const PayloadIndex> payload;  // nullptr: payloads are looked at
-  RowFlags changed;                             // rows whose payload is not what it was when the segment was made
+  RowFlags changed;                             // rows whose payload is not what that index says
 
   // What dead leaves, made when a search first needs it.
   struct Alive {
@@ -40,6 +40,8 @@ struct SegmentPart {
     if (segment) return segment->find(row);
     return static_cast<uint32_t>(row - info.row_begin);
   }
+  // The version of the truth that its index of payloads, or the segment itself, was made from.
+  uint64_t payload_version() const { return payload ? payload->version() : info.version; }
   void kill(uint64_t row) {
     const std::optional<uint32_t> flag = flag_of(row);
     if (flag && dead.add(*flag)) alive = std::make_shared<Alive>();

@@ -50,6 +50,7 @@ PayloadIndex PayloadIndex::open(const std::filesystem::path& path) {
 
 void PayloadIndex::verify() const { impl_->file.verify(); }
 uint32_t PayloadIndex::rows() const { return static_cast<uint32_t>(impl_->head.rows); }
+uint64_t PayloadIndex::version() const { return impl_->head.version; }
 const PayloadSchema& PayloadIndex::schema() const { return impl_->schema; }
 
 const FieldIndex* PayloadIndex::field(const std::string& path) const {
