@@ -151,11 +151,17 @@ class Search {
       plan.expected_recall = result.expected_recall;
       add(part, *column, result.hits);
     } else {
-      BestRows best(request_.limit, true);
-      for (size_t i = 0; i < column->size; ++i) {
-        if (allowed != nullptr && !allowed->contains(i)) continue;
-        best.push(i, scorer_.score_sparse(column->sparse->indices(i), column->sparse->values(i)));
-        ++plan.compared;
+      const auto id_of = [&](uint64_t number) { return segment.id(column->place(number)); };
+      BestRows best(request_.limit, true, [&](uint64_t a, uint64_t b) { return id_of(a) < id_of(b); });
+      plan.plan = "inverted lists";
+      try {
+        column->sparse->score(request_.query, allowed, [&](uint32_t number, float score) {
+          best.push(number, score);
+          ++plan.compared;
+        });
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupted) throw;
+        throw FoundDamage{part.segment, error.what()};
       }
       for (const ScoredRow& hit : best.take()) add(part, *column, hit.row, hit.score);
     }
@@ -168,7 +174,8 @@ class Search {
     for (uint32_t at = 0; at < part.count; ++at) {
       if ((words[at / 64] >> (at % 64) & 1) != 0) places.push_back(at);
     }
-    BestRows best(request_.limit, higher_is_nearer(config_.metric));
+    BestRows best(request_.limit, higher_is_nearer(config_.metric),
+                  [&](uint64_t a, uint64_t b) { return part.tail->id(a) < part.tail->id(b); });
     part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
     for (const ScoredRow& hit : best.take()) {
       found_.push_back({part.tail->id(hit.row), part.tail->row(hit.row), hit.score});
@@ -177,8 +184,9 @@ class Search {
 
   void search_truth(const SegmentPart& part, PartPlan& plan) {
     plan.plan = "truth";
-    BestRows best(request_.limit, higher_is_nearer(config_.metric));
     std::vector<std::pair<uint64_t, PointId>> ids;
+    BestRows best(request_.limit, higher_is_nearer(config_.metric),
+                  [&](uint64_t a, uint64_t b) { return ids[a].second < ids[b].second; });
     view_.truth->for_rows(
         part.info.row_begin, part.info.row_end, view_.moment.get(), [&](const Truth::RowVectors& row) {
           if (filter_ ? !filter_->finds(part, row) : part.is_dead(row.row)) return true;
@@ -190,8 +198,8 @@ class Search {
                           fmt::format("{}: point {}: vector '{}' is {} bytes, which is none", view_.truth->where(),
                                       row.id.text(), config_.name, vector.bytes.size()));
             }
-            best.push(ids.size(), *score);
             ids.emplace_back(row.row, row.id);
+            best.push(ids.size() - 1, *score);
             ++plan.compared;
           }
           return true;

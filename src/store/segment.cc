@@ -20,10 +20,9 @@ namespace {
 using index::SectionFileWriter;
 
 constexpr uint32_t kRowsFileKind = 21;
-constexpr uint32_t kSparseFileKind = 22;
 constexpr uint32_t kFileVersion = 1;
-constexpr std::string_view kPayloadPrefix = "payload_";
 constexpr size_t kSectionsMax = 4 + 256;
+constexpr std::string_view kPayloadPrefix = "payload_";
 
 std::string places_name(uint16_t slot) { return fmt::format("places_{}", slot); }
 std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t slot) {
@@ -77,11 +76,10 @@ void gather_payloads(PayloadIndexBuilder& builder, const Truth::Moment& moment, 
 struct Gathered {
   const VectorConfig* config;
   std::vector<uint32_t> places;
-  std::string bytes;              // dense: elements, one row after another
-  std::vector<size_t> counts;     // multi: vectors of each row
-  std::vector<float> values;      // multi, sparse
-  std::vector<uint32_t> indices;  // sparse
-  std::vector<uint64_t> ends;     // sparse
+  std::string bytes;                    // dense: elements, one row after another
+  std::vector<size_t> counts;           // multi: vectors of each row
+  std::vector<float> values;            // multi
+  std::vector<SparsePosting> postings;  // sparse
 
   void add(uint32_t place, std::string_view vector, const std::string& where) {
     auto corrupted = [&] {
@@ -94,10 +92,14 @@ struct Gathered {
     } else {
       const std::optional<VectorValue> value = read_vector(*config, vector);
       if (!value) corrupted();
-      values.insert(values.end(), value->values.begin(), value->values.end());
-      indices.insert(indices.end(), value->indices.begin(), value->indices.end());
-      if (config->kind == VectorKind::multi) counts.push_back(value->values.size() / config->dim);
-      if (config->kind == VectorKind::sparse) ends.push_back(values.size());
+      if (config->kind == VectorKind::multi) {
+        values.insert(values.end(), value->values.begin(), value->values.end());
+        counts.push_back(value->values.size() / config->dim);
+      } else {
+        const auto row = static_cast<uint32_t>(places.size());
+        for (size_t i = 0; i < value->values.size(); ++i)
+          postings.push_back({value->indices[i], row, value->values[i]});
+      }
     }
     places.push_back(place);
   }
@@ -120,12 +122,8 @@ struct Gathered {
         index->save(path);
         break;
       }
-      case VectorKind::sparse: {
-        SectionFileWriter file(path, kSparseFileKind, kFileVersion, 3);
-        file.add("ends", std::span<const uint64_t>(ends));
-        file.add("indices", std::span<const uint32_t>(indices));
-        file.add("values", std::span<const float>(values));
-        file.commit();
+      case VectorKind::sparse:
+        SparseLists::write(path, std::move(postings), places.size());
         break;
     }
   }
@@ -158,17 +156,6 @@ std::vector<SegmentInfo> read_segments(std::string_view text, const std::string&
     }
   }
   return out;
-}
-
-SparseRows::SparseRows(const std::filesystem::path& path) : file_(path, kSparseFileKind, kFileVersion) {
-  const std::span<const std::byte> ends = file_.get("ends");
-  ends_ = file_.get<uint64_t>("ends", ends.size() / sizeof(uint64_t));
-  const size_t count = ends_.empty() ? 0 : ends_.back();
-  indices_ = file_.get<uint32_t>("indices", count);
-  values_ = file_.get<float>("values", count);
-  for (size_t i = 1; i < ends_.size(); ++i) {
-    if (ends_[i] < ends_[i - 1]) file_.fail(fmt::format("sparse vector {} ends before it begins", i));
-  }
 }
 
 SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info, const StoreConfig& config,
@@ -301,7 +288,7 @@ Segment::Segment(const std::filesystem::path& folder, const SegmentInfo& info, c
         found = column.multi->size();
         break;
       case VectorKind::sparse:
-        column.sparse = std::make_unique<const SparseRows>(path);
+        column.sparse = std::make_unique<const SparseLists>(path);
         found = column.sparse->size();
         break;
     }

@@ -1,7 +1,7 @@
 // store/segment.h: an immutable part of a collection: some consecutive rows with an index of each vector.
 //
 // A folder of files, each with checksums: `rows` (which row and id is at which place) and for each vector `vector_SLOT`
-// (an Index, a MultiIndex, or SparseRows). It is made from the truth, mapped, and can be thrown away and made again.
+// (an Index, a MultiIndex, or SparseLists). It is made from the truth, mapped, and can be thrown away and made again.
 // Places number a segment's rows from 0; an index may have fewer, under numbers of their own.
 // Threads: an opened segment is immutable.
 #pragma once
@@ -22,6 +22,7 @@
 #include "sextant/multi_index.h"
 #include "store/payload/payload_index.h"
 #include "store/point_id.h"
+#include "store/sparse_lists.h"
 #include "store/store_config.h"
 #include "store/truth.h"
 
@@ -39,23 +40,6 @@ struct SegmentInfo {
 std::string write_segments(const std::vector<SegmentInfo>& segments);
 // Throws corrupted; WHERE begins the message.
 std::vector<SegmentInfo> read_segments(std::string_view json, const std::string& where);
-
-// Sparse vectors of a segment, one after another.
-class SparseRows {
- public:
-  explicit SparseRows(const std::filesystem::path& path);
-  size_t size() const { return ends_.size(); }
-  std::span<const uint32_t> indices(size_t at) const { return indices_.subspan(begin(at), ends_[at] - begin(at)); }
-  std::span<const float> values(size_t at) const { return values_.subspan(begin(at), ends_[at] - begin(at)); }
-  void verify() const { file_.verify(); }
-
- private:
-  size_t begin(size_t at) const { return at == 0 ? 0 : ends_[at - 1]; }
-  index::SectionFile file_;
-  std::span<const uint64_t> ends_;
-  std::span<const uint32_t> indices_;
-  std::span<const float> values_;
-};
 
 struct SegmentBuildOptions {
   size_t threads = 0;
@@ -102,7 +86,7 @@ class Segment {
   struct Column {
     std::unique_ptr<const Index> dense;
     std::unique_ptr<const MultiIndex> multi;
-    std::unique_ptr<const SparseRows> sparse;
+    std::unique_ptr<const SparseLists> sparse;
     // Which place each of its numbers is at, ascending; empty where they are the same.
     std::span<const uint32_t> places;
     uint32_t place(uint64_t number) const {

@@ -347,7 +347,8 @@ class World {
     std::vector<PlainPoints::Scored> all = plain_.search(vector.name, request.query, filter);
     // Single precision does not say on which side of the threshold such a score is.
     const auto is_near = [&](const auto& one) {
-      return request.score_threshold && std::abs(one.score - *request.score_threshold) < kTolerance;
+      return vector.kind != VectorKind::sparse && request.score_threshold &&
+             std::abs(one.score - *request.score_threshold) < kTolerance;
     };
     if (std::any_of(all.begin(), all.end(), is_near)) request.score_threshold.reset();
     const auto is_good = [&](double score) {
@@ -375,6 +376,9 @@ class World {
       if (request.exact && std::abs(its->second - all[i].score) > bound) {
         fail("the {}. is {} at {}, expected {} at {}", i + 1, found.point.id.text(), its->second, all[i].id.text(),
              all[i].score);
+      }
+      if (vector.kind == VectorKind::sparse && (found.point.id != all[i].id || found.score != all[i].score)) {
+        fail("the {}. is {}, expected {}", i + 1, found.point.id.text(), all[i].id.text());
       }
       const bool follows =
           i == 0 || found.score != answer.points[i - 1].score || answer.points[i - 1].point.id < found.point.id;

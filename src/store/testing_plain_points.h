@@ -87,7 +87,8 @@ inline std::optional<double> plain_score(const VectorConfig& config, const Vecto
     sum += double{query.values[q]} * double{value.values[static_cast<size_t>(at - value.indices.begin())]};
     any = true;
   }
-  return any ? std::optional(sum) : std::nullopt;
+  // In the order of the components, and rounded once: exactly what a collection says.
+  return any ? std::optional<double>(static_cast<float>(sum)) : std::nullopt;
 }
 
 class PlainPoints {
