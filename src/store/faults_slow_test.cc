@@ -141,6 +141,31 @@ TEST(Faults, PointsWhoseTimeHasComeAreNotFoundOnAFullDiskEither) {
   for (const char* where : {"newest rows", "a segment", "a damaged segment"}) expect_none_expired(where);
 }
 
+// Else filters would find what nobody wrote.
+TEST(Faults, AnIndexOfPayloadsKnowsNoMoreThanTheTruthAfterAPowerCut) {
+  Faults faults(Durability::periodic);
+  faults.open();
+  UpsertPoints points;
+  ChangePayload change{{}, PayloadChange::overwrite, R"({"step":7})", "", {}};
+  for (uint64_t id = 0; id < 20; ++id) {
+    points.points.push_back(testing_point(id, {1, 2, 3, 4}, R"({"step":1})"));
+    if (id % 2 == 0) change.ids.push_back(points.points.back().id);
+  }
+  faults.store().write(points);
+  faults.store().flush();
+  faults.store().set_payload_field(KeyPath::parse("step"), parse_field_schema(R"("integer")"));
+  faults.store().write(change);
+  faults.store().flush();  // makes the index again
+  faults.disk().plan(Trouble::power_cut, 1);
+  faults.close();
+  faults.disk().restore(nullptr);
+  faults.open();
+  const Filter changed = parse_filter(R"({"must":{"key":"step","match":{"value":7}}})");
+  SearchRequest request{.query = {{1, 2, 3, 4}, {}}, .limit = 100, .filter = changed};
+  EXPECT_EQ(faults.store().search(request).payloads_read, 0u) << "the index is not used";
+  expect_found(faults.store(), stored(faults.store()));
+}
+
 // A segment is being made, others write and search, and the disk fails now and then.
 TEST(Faults, ManyAtOnceSurviveADiskThatFailsNowAndThen) {
   Faults faults(Durability::sync);

@@ -109,6 +109,7 @@ Written PointStore::write(const Operation& operation) {
 }
 
 Written PointStore::write_where(const Filter& filter, Operation operation) {
+  heal();
   Pending pending;
   pending.filter = filter;
   pending.found = std::move(operation);
