@@ -1,10 +1,11 @@
-// store/best_rows.h: the k best of scored rows, of equal scores the smaller number.
+// store/best_rows.h: the k best of scored rows, of equal scores the one that comes first.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace sextant::store {
@@ -14,18 +15,21 @@ struct ScoredRow {
   float score;
 };
 
+// COMES_FIRST(a, b): whether row a is taken before row b where their scores are equal; it is asked for no others.
+template <class ComesFirst>
 class BestRows {
   bool before(const ScoredRow& a, const ScoredRow& b) const {
     if (a.score != b.score) return higher_ ? a.score > b.score : a.score < b.score;
-    return a.row < b.row;
+    return comes_first_(a.row, b.row);
   }
   auto order() const {
     return [this](const ScoredRow& a, const ScoredRow& b) { return before(a, b); };
   }
 
  public:
-  BestRows(size_t k, bool higher_is_nearer) : k_(k), higher_(higher_is_nearer) {}
-  // Rows come in ascending order or with numbers that decide between equals. What is no number is left out.
+  BestRows(size_t k, bool higher_is_nearer, ComesFirst comes_first)
+      : k_(k), higher_(higher_is_nearer), comes_first_(std::move(comes_first)) {}
+  // What is no number is left out.
   void push(uint64_t row, float score) {
     if (k_ == 0 || std::isnan(score)) return;
     if (heap_.size() == k_) {
@@ -45,6 +49,7 @@ class BestRows {
  private:
   size_t k_;
   bool higher_;
+  ComesFirst comes_first_;
   std::vector<ScoredRow> heap_;
 };
 

@@ -72,28 +72,61 @@ TEST(Faults, ACatalogIsAsItWasSaidWhateverFails) {
   }
 }
 
-TEST(Faults, PointsWhoseTimeHasComeAreNotFoundOnAFullDiskEither) {
+// Where: among the newest rows, in a segment, in a damaged segment.
+void expect_none_expired(const std::string& where) {
+  SCOPED_TRACE(where);
   Faults faults(Durability::sync);
   faults.now_ms = 1000;
   faults.open();
   UpsertPoints points;
   for (uint64_t id = 0; id < 20; ++id) {
-    points.points.push_back(testing_point(id, {static_cast<float>(id), 0, 0, 0}));
+    points.points.push_back(testing_point(id, {static_cast<float>(id), 0, 0, 0},
+                                          fmt::format(R"({{"n":{},"color":"{}"}})", id, id % 2 == 0 ? "red" : "blue")));
     if (id < 10) points.points.back().expires_ms = 2000;
   }
   faults.store().write(points);
+  if (where != "newest rows") {
+    faults.store().set_payload_field(KeyPath::parse("n"), parse_field_schema(R"("integer")"));
+    faults.store().set_payload_field(KeyPath::parse("color"), parse_field_schema(R"("keyword")"));
+    faults.store().flush();
+  }
+  if (where == "a damaged segment") {
+    faults.close();
+    for (const auto& entry : std::filesystem::directory_iterator(faults.store_folder() / "segments")) {
+      std::filesystem::remove(entry.path() / "rows");
+    }
+    faults.open();
+  }
   faults.disk().plan(Trouble::no_space, 1);
   faults.now_ms = 3000;
+  const Filter red = parse_filter(R"({"must":{"key":"color","match":{"value":"red"}}})");
   auto look = [&] {
-    EXPECT_EQ(faults.store().count(), 10u);
+    PointStore& store = faults.store();
+    EXPECT_EQ(store.count(), 10u);
+    EXPECT_EQ(store.count(red), 5u);
     SearchRequest request;
     request.query.values = {0, 0, 0, 0};
     request.limit = 5;
-    const SearchAnswer answer = faults.store().search(request);
+    SearchAnswer answer = store.search(request);
     ASSERT_EQ(answer.points.size(), 5u);
     EXPECT_EQ(answer.points[0].point.id, PointId::of(10));
-    EXPECT_EQ(faults.store().get(std::vector{PointId::of(3)})[0], std::nullopt);
-    EXPECT_EQ(faults.store().scroll({.limit = 100}).points.size(), 10u);
+    request.filter = red;
+    answer = store.search(request);
+    ASSERT_EQ(answer.points.size(), 5u);
+    EXPECT_EQ(answer.points[1].point.id, PointId::of(12));
+    EXPECT_EQ(store.get(std::vector{PointId::of(3)})[0], std::nullopt);
+    EXPECT_EQ(store.scroll({.limit = 100}).points.size(), 10u);
+    const ScrollAnswer page = store.scroll({.limit = 4, .filter = red});
+    ASSERT_EQ(page.points.size(), 4u);
+    EXPECT_EQ(page.points[0].id, PointId::of(10));
+    EXPECT_EQ(page.next, PointId::of(18));
+    const std::vector<FacetCount> counts = store.facet(KeyPath::parse("color"), std::nullopt, 10);
+    EXPECT_EQ(counts, (std::vector<FacetCount>{{"blue", 5}, {"red", 5}}));
+    const auto first = store.ordered({.key = KeyPath::parse("n"), .limit = 2});
+    ASSERT_EQ(first.size(), 2u);
+    EXPECT_EQ(first[0].point.id, PointId::of(10));
+    EXPECT_EQ(store.sample(100, red, 1).size(), 5u);
+    EXPECT_EQ(store.info().points, 10u);
   };
   look();
   EXPECT_TRUE(faults.disk().hit());
@@ -102,6 +135,35 @@ TEST(Faults, PointsWhoseTimeHasComeAreNotFoundOnAFullDiskEither) {
   faults.close();
   faults.open();
   look();
+}
+
+TEST(Faults, PointsWhoseTimeHasComeAreNotFoundOnAFullDiskEither) {
+  for (const char* where : {"newest rows", "a segment", "a damaged segment"}) expect_none_expired(where);
+}
+
+// Else filters would find what nobody wrote.
+TEST(Faults, AnIndexOfPayloadsKnowsNoMoreThanTheTruthAfterAPowerCut) {
+  Faults faults(Durability::periodic);
+  faults.open();
+  UpsertPoints points;
+  ChangePayload change{{}, PayloadChange::overwrite, R"({"step":7})", "", {}};
+  for (uint64_t id = 0; id < 20; ++id) {
+    points.points.push_back(testing_point(id, {1, 2, 3, 4}, R"({"step":1})"));
+    if (id % 2 == 0) change.ids.push_back(points.points.back().id);
+  }
+  faults.store().write(points);
+  faults.store().flush();
+  faults.store().set_payload_field(KeyPath::parse("step"), parse_field_schema(R"("integer")"));
+  faults.store().write(change);
+  faults.store().flush();  // makes the index again
+  faults.disk().plan(Trouble::power_cut, 1);
+  faults.close();
+  faults.disk().restore(nullptr);
+  faults.open();
+  const Filter changed = parse_filter(R"({"must":{"key":"step","match":{"value":7}}})");
+  SearchRequest request{.query = {{1, 2, 3, 4}, {}}, .limit = 100, .filter = changed};
+  EXPECT_EQ(faults.store().search(request).payloads_read, 0u) << "the index is not used";
+  expect_found(faults.store(), stored(faults.store()));
 }
 
 // A segment is being made, others write and search, and the disk fails now and then.

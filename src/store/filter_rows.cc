@@ -52,6 +52,12 @@ bool FilterRows::matches(const PointId& id, const PointRecord& record) {
   return matcher_.matches({id, reader_.read(record.payload), vectors_});
 }
 
+bool FilterRows::finds(const SegmentPart& part, const Truth::RowVectors& row) {
+  if (part.is_dead(row.row)) return false;
+  const auto record = view_.truth->find({&row.id, 1}, view_.moment.get());
+  return record[0] && matches(row.id, *record[0]);
+}
+
 void FilterRows::look(std::vector<uint64_t>& words, const std::function<PointId(uint32_t)>& id_of) {
   std::vector<uint32_t> places;
   std::vector<PointId> ids;
@@ -118,8 +124,7 @@ void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
     }
     view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
                           [&](const Truth::RowVectors& row) {
-                            const auto record = view_.truth->find({&row.id, 1}, view_.moment.get());
-                            if (record[0] && matches(row.id, *record[0])) take(row.id);
+                            if (finds(part, row)) take(row.id);
                             return true;
                           });
   }
@@ -150,8 +155,7 @@ void FilterRows::for_each_part(const std::function<void(const SegmentPart&, cons
     if (!part.segment) {
       view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
                             [&](const Truth::RowVectors& row) {
-                              const auto record = view_.truth->find({&row.id, 1}, view_.moment.get());
-                              if (record[0] && matches(row.id, *record[0])) take_id(row.id);
+                              if (finds(part, row)) take_id(row.id);
                               return true;
                             });
       continue;

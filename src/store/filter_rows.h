@@ -36,6 +36,8 @@ class FilterRows {
   // How many that are.
   uint64_t count();
   bool matches(const PointId& id, const PointRecord& record);
+  // Whether a row that the truth has, of a segment that is damaged, may be found.
+  bool finds(const SegmentPart& part, const Truth::RowVectors& row);
 
   // Payloads that were looked at.
   uint64_t payloads_read() const { return payloads_read_; }

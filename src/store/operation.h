@@ -47,7 +47,7 @@ enum class WriteMode : uint8_t {
 };
 
 struct UpsertPoints {
-  std::vector<Point> points;  // of equal ids the last one counts
+  std::vector<Point> points;  // of equal ids the last one counts, the first where the mode is insert
   WriteMode mode = WriteMode::upsert;
   // Where it has a value, every point must have this version (0: not be there), or the operation fails: invalid.
   std::optional<uint64_t> expected_version = std::nullopt;

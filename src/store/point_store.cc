@@ -158,21 +158,24 @@ void PointStore::recover() {
     next_segment_ = std::max(next_segment_.load(), info.number + 1);
     if (info.rows > 0) try {
         part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
-        part.segment->remove_leftovers(*next->config);
-        part.payload = part.segment->payload_index(next->config->payload_schema);
+        part.payload = part.segment->payload_index(next->config->payload_schema, next->state.version);
+        if (!options_.read_only) {
+          // What was left when the configuration changed.
+          part.segment->remove_leftovers(*next->config);
+          part.segment->remove_payload_indexes_but(next->config->payload_schema);
+        }
       } catch (const Error& error) {
         // Its rows are read from the truth until it is made again.
         part.damage = error.what();
       }
     next->segments.push_back(std::move(part));
   }
-  truth.for_marks(0, covered, [&](uint64_t row, bool dead) {
-    const auto part = std::upper_bound(next->segments.begin(), next->segments.end(), row,
-                                       [](uint64_t r, const SegmentPart& p) { return r < p.info.row_end; });
-    if (part == next->segments.end() || row < part->info.row_begin) return;
-    const std::optional<uint32_t> flag = part->flag_of(row);
+  truth.for_marks(0, covered, [&](const Truth::Mark& mark) {
+    SegmentPart* part = next->segment_of(mark.row);
+    if (part == nullptr || (!mark.dead && mark.version <= part->payload_version())) return;
+    const std::optional<uint32_t> flag = part->flag_of(mark.row);
     if (!flag) return;  // it died before the segment was made
-    (dead ? part->dead : part->changed).add(*flag);
+    (mark.dead ? part->dead : part->changed).add(*flag);
   });
   // What no list names is left from a build that was cut off.
   std::error_code error;
@@ -209,7 +212,7 @@ void PointStore::recover() {
     next->tails.back().count = next->tails.back().tail->size();
     return true;
   });
-  const auto expiring = truth.expiring(UINT64_MAX, 1);
+  const auto expiring = truth.expiring(UINT64_MAX, 1, nullptr);
   next_expiry_ms_ = expiring.empty() ? UINT64_MAX : expiring.front().first;
   const TruthState found = next->state;
   publish(std::move(next));
@@ -244,15 +247,14 @@ StoredPoint PointStore::fill(const View& view, const PointId& id, PointRecord&& 
 }
 
 std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId> ids, const Fields& fields) const {
-  const Expired expired = remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   for (const std::string& name : fields.vectors) view->config->at(name);
   std::vector<std::optional<StoredPoint>> out(ids.size());
   for (size_t first = 0; first < ids.size(); first += kPointsAtOnce) {
     const size_t count = std::min(kPointsAtOnce, ids.size() - first);
     auto records = view->truth->find(ids.subspan(first, count), view->moment.get());
     for (size_t i = 0; i < count; ++i) {
-      if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
+      if (!records[i] || !view->has(*records[i])) continue;
       out[first + i] = fill(*view, ids[first + i], std::move(*records[i]), fields);
     }
   }
@@ -260,8 +262,7 @@ std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId>
 }
 
 ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
-  const Expired expired = remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   for (const std::string& name : request.fields.vectors) view->config->at(name);
   std::optional<FilterRows> filter;
   ScrollAnswer answer;
@@ -279,14 +280,13 @@ ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
       ids.resize(std::min(ids.size(), request.limit));
       auto records = view->truth->find(ids, view->moment.get());
       for (size_t i = 0; i < ids.size(); ++i) {
-        if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
-        answer.points.push_back(fill(*view, ids[i], std::move(*records[i]), request.fields));
+        if (records[i]) answer.points.push_back(fill(*view, ids[i], std::move(*records[i]), request.fields));
       }
       return answer;
     }
   }
   view->truth->for_points(request.from, view->moment.get(), [&](const PointId& id, PointRecord&& record) {
-    if (expired.holds(record.expires_ms) || (filter && !filter->matches(id, record))) return true;
+    if (!view->has(record) || (filter && !filter->matches(id, record))) return true;
     if (answer.points.size() == request.limit) {
       answer.next = id;
       return false;
@@ -298,14 +298,14 @@ ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
 }
 
 std::vector<OrderedPoint> PointStore::ordered(const OrderRequest& request) const {
-  const Expired expired = remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   for (const std::string& name : request.fields.vectors) view->config->at(name);
   const std::string path = request.key.text();
   const FieldSchema* known = view->config->payload_schema.find(path);
   FieldSchema number;
   number.kind = FieldKind::floating;
   const FieldSchema& schema = known != nullptr ? *known : number;
+  check_order(request.key, &schema);
   struct Found {
     OrderValue value;
     PointId id;
@@ -317,12 +317,7 @@ std::vector<OrderedPoint> PointStore::ordered(const OrderRequest& request) const
   std::vector<Found> found;
   const Filter all;
   FilterRows rows(*view, request.filter ? *request.filter : all);
-  // What could not be removed although its time has come takes places that others are to have.
-  const size_t wanted = request.limit + std::min<size_t>(expired.left, SIZE_MAX - request.limit);
-  std::optional<OrderValue> start = request.start_from;
-  if (start && schema.kind == FieldKind::floating && std::holds_alternative<int64_t>(*start)) {
-    start = static_cast<double>(std::get<int64_t>(*start));
-  }
+  const std::optional<OrderValue>& start = request.start_from;
   const OrderOptions options{request.descending, start};
   rows.for_each_part(
       [&](const SegmentPart& part, const RowSet& within) {
@@ -331,7 +326,7 @@ std::vector<OrderedPoint> PointStore::ordered(const OrderRequest& request) const
         std::optional<OrderValue> last;
         part.payload->order_by(request.key, options, within, [&](const OrderValue& value, uint32_t place) {
           // Of equal values the ids decide, which are not in the order of places.
-          if (taken >= wanted && last != value) return false;
+          if (taken >= request.limit && last != value) return false;
           if (seen[place]) return true;
           seen[place] = true;
           found.push_back({value, part.segment->id(place)});
@@ -345,28 +340,26 @@ std::vector<OrderedPoint> PointStore::ordered(const OrderRequest& request) const
         const std::vector<OrderValue> values = order_values(request.key, schema, point);
         std::optional<OrderValue> best;
         for (const OrderValue& value : values) {
-          if (start && (request.descending ? *start < value : value < *start)) continue;
+          if (start && (request.descending ? is_less(*start, value) : is_less(value, *start))) continue;
           if (!best || (request.descending && *best < value)) best = value;
         }
         if (best) found.push_back({*best, point.id});
       });
   std::sort(found.begin(), found.end(), before);
-  if (found.size() > wanted) found.resize(wanted);
+  if (found.size() > request.limit) found.resize(request.limit);
   std::vector<PointId> ids;
   for (const Found& one : found) ids.push_back(one.id);
   auto records = view->truth->find(ids, view->moment.get());
   std::vector<OrderedPoint> out;
-  for (size_t i = 0; i < ids.size() && out.size() < request.limit; ++i) {
-    if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
-    out.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].value});
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (records[i]) out.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].value});
   }
   return out;
 }
 
 std::vector<StoredPoint> PointStore::sample(size_t limit, const std::optional<Filter>& filter, uint64_t seed,
                                             const Fields& fields) const {
-  const Expired expired = remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   for (const std::string& name : fields.vectors) view->config->at(name);
   // A point's place in the sample follows from its id and the seed alone, not from how the points lie.
   std::vector<std::pair<uint64_t, PointId>> best;
@@ -374,7 +367,7 @@ std::vector<StoredPoint> PointStore::sample(size_t limit, const std::optional<Fi
   FilterRows(*view, filter ? *filter : all).for_each([&](const PointId& id) {
     const std::string key = id.key();
     const std::pair<uint64_t, PointId> one{base::hash64(key, seed), id};
-    if (best.size() == limit + expired.left) {
+    if (best.size() == limit) {
       if (best.empty() || !(one < best.front())) return;
       std::pop_heap(best.begin(), best.end());
       best.pop_back();
@@ -387,30 +380,23 @@ std::vector<StoredPoint> PointStore::sample(size_t limit, const std::optional<Fi
   for (const auto& [hash, id] : best) ids.push_back(id);
   auto records = view->truth->find(ids, view->moment.get());
   std::vector<StoredPoint> out;
-  for (size_t i = 0; i < ids.size() && out.size() < limit; ++i) {
-    if (!records[i] || expired.holds(records[i]->expires_ms)) continue;
-    out.push_back(fill(*view, ids[i], std::move(*records[i]), fields));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (records[i]) out.push_back(fill(*view, ids[i], std::move(*records[i]), fields));
   }
   return out;
 }
 
-uint64_t PointStore::count() const {
-  const uint64_t left = remove_expired().left;
-  const uint64_t points = view()->state.points;
-  return points - std::min(points, left);
-}
+uint64_t PointStore::count() const { return read_view()->state.points; }
 
 uint64_t PointStore::count(const Filter& filter) const {
   if (filter.is_empty()) return count();
-  remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   return FilterRows(*view, filter).count();
 }
 
 std::vector<FacetCount> PointStore::facet(const KeyPath& path, const std::optional<Filter>& filter,
                                           size_t limit) const {
-  remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   const FieldSchema* schema = view->config->payload_schema.find(path.text());
   std::vector<FacetCounter> counters;
   if (schema != nullptr) {
@@ -439,8 +425,7 @@ std::vector<FacetCount> PointStore::facet(const KeyPath& path, const std::option
 }
 
 StoreInfo PointStore::info() const {
-  remove_expired();
-  const ViewPointer view = this->view();
+  const ViewPointer view = read_view();
   StoreInfo info;
   info.points = view->state.points;
   info.version = view->state.version;

@@ -48,6 +48,9 @@ struct StoreOptions {
   bool background = true;  // false: segments are made by flush() alone, for tests
   // Nothing on the disk is changed: writes, and whatever makes segments, throw unsupported.
   bool read_only = false;
+  // A segment's index of payloads is made again where more of its rows changed since, and more than a twentieth of
+  // them.
+  size_t changed_rows_max = 1000;
   // Milliseconds since 1970; the system's clock where empty.
   std::function<uint64_t()> now_ms = {};
 };
@@ -199,9 +202,9 @@ class PointStore {
   std::vector<FacetCount> facet(const KeyPath& path, const std::optional<Filter>& filter, size_t limit) const;
 
   // What there is now, in one file.
-  SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*view()->truth, path); }
+  SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*read_view()->truth, path); }
 
-  // Makes segments of all rows there are now, and waits for them.
+  // Makes segments of all rows there are now, and the indexes of payloads that are wanted, and waits for them.
   void flush();
   // Waits until the background has nothing left to do.
   void wait();
@@ -235,13 +238,11 @@ class PointStore {
   bool must_reopen() const;
   void reopen_after_failure();
   void note_synced();
-  // What a read at this time must leave out.
-  struct Expired {
-    uint64_t now_ms = 0;
-    uint64_t left = 0;  // points whose time has come and that could not be removed: the disk is full, say
-    bool holds(uint64_t expires_ms) const { return left > 0 && expires_ms != 0 && expires_ms <= now_ms; }
-  };
-  Expired remove_expired() const;
+  // What reads see now: nothing whose time has come. Such points are removed, and where that fails (the disk is full,
+  // say), the view is one without them.
+  ViewPointer read_view() const;
+  // VIEW, or one like it without the points whose time came by NOW_MS. REQUIRES: those of before have been noted.
+  ViewPointer without_expired(ViewPointer view, uint64_t now_ms) const;
   void note_expiry(uint64_t expires_ms) const;
 
   StoredPoint fill(const View& view, const PointId& id, PointRecord&& record, const Fields& fields) const;
@@ -251,8 +252,10 @@ class PointStore {
   bool build_next(bool rest);
   void build(const RowRange& range, uint64_t opening, bool flat = false);
   void wait_for_room() const;
+  bool wants_payload_index(const View& view, const SegmentPart& part) const;
   void index_payloads();
   void sweep_vectors();
+  void index_payloads(const std::shared_ptr<const Segment>& segment, uint64_t opening);
   void freeze_tail();
   void take_segment(const SegmentInfo& info, uint64_t opening);
   void wake() const;

@@ -168,19 +168,19 @@ void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
   SegmentPart part;
   part.info = info;
   part.segment = segment;
-  if (segment) part.payload = segment->payload_index(now->config->payload_schema);
+  if (segment) part.payload = segment->payload_index(now->config->payload_schema, now->state.version);
   Truth::Batch batch(*now->truth);
   // What died or changed while it was made.
-  now->truth->for_marks(info.row_begin, info.row_end, [&](uint64_t row, bool dead) {
-    const std::optional<uint32_t> place = segment ? segment->find(row) : std::nullopt;
-    if (dead && place) {
+  now->truth->for_marks(info.row_begin, info.row_end, [&](const Truth::Mark& mark) {
+    const std::optional<uint32_t> place = segment ? segment->find(mark.row) : std::nullopt;
+    if (mark.dead && place) {
       part.dead.add(*place);
-    } else if (dead) {
-      batch.unmark_dead(row);
-    } else if (place) {
+    } else if (mark.dead) {
+      batch.unmark_dead(mark.row);
+    } else if (place && mark.version > part.payload_version()) {
       part.changed.add(*place);
     } else {
-      batch.unmark_changed(row);
+      batch.unmark_changed(mark.row);
     }
   });
   auto inside = [&](uint64_t begin, uint64_t end) { return begin >= info.row_begin && end <= info.row_end; };
@@ -226,6 +226,7 @@ void PointStore::flush() {
   std::lock_guard build_lock(build_mutex_);
   while (build_next(false)) {
   }
+  index_payloads();
 }
 
 void PointStore::wait() {
@@ -280,50 +281,90 @@ void PointStore::set_payload_field(const KeyPath& path, const std::optional<Fiel
     } else if (!config.payload_schema.remove(path)) {
       throw Error(ErrorCode::not_found, fmt::format("no index on '{}'", path.text()));
     }
-    if (config.payload_schema == now->config->payload_schema) return;
-    Truth::Batch batch(*now->truth);
-    batch.put_config(config);
-    failed_ = true;
-    now->truth->write(batch, true);
-    failed_ = false;
-    auto next = std::make_shared<View>(*now);
-    next->config = std::make_shared<const StoreConfig>(std::move(config));
-    // Until its index is there, filters look at the payloads.
-    for (SegmentPart& part : next->segments) part.payload = nullptr;
-    publish(std::move(next));
+    // The same again: an index may be missing still.
+    if (config.payload_schema != now->config->payload_schema) {
+      Truth::Batch batch(*now->truth);
+      batch.put_config(config);
+      failed_ = true;
+      now->truth->write(batch, true);
+      auto next = std::make_shared<View>(*now);
+      next->config = std::make_shared<const StoreConfig>(std::move(config));
+      // Until its index is there, filters look at the payloads.
+      for (SegmentPart& part : next->segments) part.payload = nullptr;
+      publish(std::move(next));
+      failed_ = false;
+    }
   }
   index_payloads();
+  const ViewPointer now = view();
+  for (const SegmentPart& part : now->segments) {
+    // What stays is removed when the collection is opened again.
+    if (part.segment) part.segment->remove_payload_indexes_but(now->config->payload_schema);
+  }
 }
 
-// Makes the payload indexes that segments lack. REQUIRES: build_mutex_ is held.
+bool PointStore::wants_payload_index(const View& view, const SegmentPart& part) const {
+  if (!part.segment || view.config->payload_schema.fields().empty()) return false;
+  const size_t changed = part.changed.count();
+  return !part.payload || (changed > options_.changed_rows_max && changed * 20 > part.segment->size());
+}
+
+// Makes the payload indexes that segments lack, and those that too much has changed since. REQUIRES: build_mutex_ is
+// held.
 void PointStore::index_payloads() {
   const uint64_t opening = openings_;
   std::vector<std::shared_ptr<const Segment>> segments;
   {
     const ViewPointer view = this->view();
-    if (view->config->payload_schema.fields().empty()) return;
     for (const SegmentPart& part : view->segments) {
-      if (part.segment && !part.payload) segments.push_back(part.segment);
+      if (wants_payload_index(*view, part)) segments.push_back(part.segment);
     }
   }
-  for (const std::shared_ptr<const Segment>& segment : segments) {
+  for (const std::shared_ptr<const Segment>& segment : segments) index_payloads(segment, opening);
+}
+
+void PointStore::index_payloads(const std::shared_ptr<const Segment>& segment, uint64_t opening) {
+  const auto check_opening = [&] {
+    if (!failed_ && opening == openings_) return;
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{}: a write failed while a payload index was made; it is made again", folder_.string()));
+  };
+  {
+    ViewPointer view;
     {
-      // What changes from here on is flagged; what was flagged before is looked at as it was.
-      const ViewPointer view = this->view();
-      segment->build_payload_index(*view->config, *view->moment, &stop_builds_);
+      std::lock_guard lock(write_mutex_);
+      if (must_reopen()) reopen_after_failure();
+      check_opening();
+      // After a power cut the index must not know more than the truth does.
+      note_synced();
+      view = this->view();
     }
-    std::lock_guard lock(write_mutex_);
-    if (failed_ || opening != openings_) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("{}: a write failed while a payload index was made; it is made again", folder_.string()));
-    }
-    const ViewPointer now = this->view();
-    auto next = std::make_shared<View>(*now);
-    for (SegmentPart& other : next->segments) {
-      if (other.segment == segment) other.payload = segment->payload_index(now->config->payload_schema);
-    }
-    publish(std::move(next));
+    segment->build_payload_index(*view->config, *view->moment, view->state.version, &stop_builds_);
   }
+  std::lock_guard lock(write_mutex_);
+  check_opening();
+  const ViewPointer now = this->view();
+  auto next = std::make_shared<View>(*now);
+  for (SegmentPart& part : next->segments) {
+    if (part.segment != segment) continue;
+    part.payload = segment->payload_index(now->config->payload_schema, now->state.version);
+    if (!part.payload) break;
+    part.changed = {};
+    Truth::Batch batch(*now->truth);
+    now->truth->for_marks(part.info.row_begin, part.info.row_end, [&](const Truth::Mark& mark) {
+      if (mark.dead) return;
+      if (mark.version <= part.payload->version()) {
+        // It says nothing any more: the indexes of before are gone for good.
+        batch.unmark_changed(mark.row);
+      } else if (const std::optional<uint32_t> place = segment->find(mark.row)) {
+        part.changed.add(*place);
+      }
+    });
+    failed_ = true;
+    now->truth->write(batch, false);
+  }
+  publish(std::move(next));
+  failed_ = false;
 }
 
 void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const {
@@ -337,8 +378,8 @@ void PointStore::mark_damaged(const std::shared_ptr<const Segment>& segment, con
       part.payload = nullptr;
       part.dead = part.changed = {};
       part.segment = nullptr;
-      now->truth->for_marks(part.info.row_begin, part.info.row_end, [&](uint64_t row, bool dead) {
-        (dead ? part.dead : part.changed).add(*part.flag_of(row));
+      now->truth->for_marks(part.info.row_begin, part.info.row_end, [&](const Truth::Mark& mark) {
+        if (mark.dead) part.dead.add(*part.flag_of(mark.row));
       });
     }
     publish(std::move(next));

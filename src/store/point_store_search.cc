@@ -151,11 +151,17 @@ class Search {
       plan.expected_recall = result.expected_recall;
       add(part, *column, result.hits);
     } else {
-      BestRows best(request_.limit, true);
-      for (size_t i = 0; i < column->size; ++i) {
-        if (allowed != nullptr && !allowed->contains(i)) continue;
-        best.push(i, scorer_.score_sparse(column->sparse->indices(i), column->sparse->values(i)));
-        ++plan.compared;
+      const auto id_of = [&](uint64_t number) { return segment.id(column->place(number)); };
+      BestRows best(request_.limit, true, [&](uint64_t a, uint64_t b) { return id_of(a) < id_of(b); });
+      plan.plan = "inverted lists";
+      try {
+        column->sparse->score(request_.query, allowed, [&](uint32_t number, float score) {
+          best.push(number, score);
+          ++plan.compared;
+        });
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupted) throw;
+        throw FoundDamage{part.segment, error.what()};
       }
       for (const ScoredRow& hit : best.take()) add(part, *column, hit.row, hit.score);
     }
@@ -165,20 +171,22 @@ class Search {
     const std::vector<uint64_t> words = filter_ ? filter_->places(part) : alive_places(part.count, part.dead);
     const std::vector<uint32_t> places =
         part.tail->candidates(config_, request_.query, request_.limit, part.count, words);
-    BestRows best(request_.limit, higher_is_nearer(config_.metric));
+    BestRows best(request_.limit, higher_is_nearer(config_.metric),
+                  [&](uint64_t a, uint64_t b) { return part.tail->id(a) < part.tail->id(b); });
     part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
     for (const ScoredRow& hit : best.take()) {
       found_.push_back({part.tail->id(hit.row), part.tail->row(hit.row), hit.score});
     }
   }
 
-  // Dead rows have no vectors in the truth any more.
   void search_truth(const SegmentPart& part, PartPlan& plan) {
     plan.plan = "truth";
-    BestRows best(request_.limit, higher_is_nearer(config_.metric));
     std::vector<std::pair<uint64_t, PointId>> ids;
+    BestRows best(request_.limit, higher_is_nearer(config_.metric),
+                  [&](uint64_t a, uint64_t b) { return ids[a].second < ids[b].second; });
     view_.truth->for_rows(
         part.info.row_begin, part.info.row_end, view_.moment.get(), [&](const Truth::RowVectors& row) {
+          if (filter_ ? !filter_->finds(part, row) : part.is_dead(row.row)) return true;
           for (const auto& vector : row.vectors) {
             if (vector.slot != config_.slot) continue;
             const std::optional<float> score = scorer_.score_bytes(vector.bytes);
@@ -187,8 +195,8 @@ class Search {
                           fmt::format("{}: point {}: vector '{}' is {} bytes, which is none", view_.truth->where(),
                                       row.id.text(), config_.name, vector.bytes.size()));
             }
-            best.push(ids.size(), *score);
             ids.emplace_back(row.row, row.id);
+            best.push(ids.size() - 1, *score);
             ++plan.compared;
           }
           return true;
@@ -207,15 +215,8 @@ class Search {
 
 }  // namespace
 
-SearchAnswer PointStore::search(const SearchRequest& asked) const {
-  const Expired expired = remove_expired();
-  ViewPointer view = this->view();
-  SearchRequest wider;
-  if (expired.left > 0) {
-    wider = asked;
-    wider.limit += std::min<size_t>(expired.left, SIZE_MAX - wider.limit);
-  }
-  const SearchRequest& request = expired.left > 0 ? wider : asked;
+SearchAnswer PointStore::search(const SearchRequest& request) const {
+  ViewPointer view = read_view();
   const VectorConfig& config = view->config->at(request.vector);
   if (request.expected_slot) check_slot(config, *request.expected_slot);
   check_vector(config, request.query);
@@ -227,7 +228,7 @@ SearchAnswer PointStore::search(const SearchRequest& asked) const {
   } catch (const FoundDamage& damage) {
     view.reset();  // whoever waits for a write lets go of what it looks at
     mark_damaged(damage.segment, damage.what);
-    return this->search(asked);
+    return this->search(request);
   }
   if (search.filter()) {
     answer.payloads_read = search.filter()->payloads_read();
@@ -248,11 +249,10 @@ SearchAnswer PointStore::search(const SearchRequest& asked) const {
         const std::shared_ptr<const Segment> segment = part.segment;
         view.reset();  // whoever waits for a write lets go of what it looks at
         mark_damaged(segment, what);
-        return this->search(asked);
+        return this->search(request);
       }
       throw Error(ErrorCode::internal, fmt::format("{}: the newest rows: {}", folder_.string(), what));
     }
-    if (expired.holds(records[i]->expires_ms) || answer.points.size() == asked.limit) continue;
     answer.points.push_back({fill(*view, ids[i], std::move(*records[i]), request.fields), found[i].score});
   }
   return answer;

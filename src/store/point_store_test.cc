@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <map>
 
 #include "sextant/error.h"
 #include "store/testing_points.h"
@@ -82,6 +81,26 @@ TEST(PointStores, ServeTheRowsOfADamagedSegmentFromTheTruthAndMakeItAgain) {
   EXPECT_EQ(answer.points.size(), 198u);
   EXPECT_EQ(answer.parts[0].plan, "scan");
   EXPECT_EQ(store->info().segments[0].damage, "");
+}
+
+TEST(PointStores, FilterTheRowsOfADamagedSegment) {
+  TestingStore store(testing_config(2, 64));
+  UpsertPoints all;
+  for (uint64_t id = 0; id < 40; ++id) {
+    all.points.push_back(testing_point(id, {static_cast<float>(id), 0}, fmt::format(R"({{"even":{}}})", id % 2 == 0)));
+  }
+  store->write(all);
+  store->flush();
+  store.store.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(store.path() / "segments")) {
+    std::filesystem::remove(entry.path() / "rows");
+  }
+  store.open();
+  store->write(DeletePoints{{PointId::of(12)}});
+  SearchRequest request = near({11, 0}, 3);
+  request.filter = parse_filter(R"({"must":{"key":"even","match":{"value":true}}})");
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(10, 8, 14));
+  EXPECT_EQ(store->count(*request.filter), 19u);
 }
 
 TEST(PointStores, FindFlippedBitsOfASegmentWhenTheyVerifyIt) {
@@ -176,6 +195,28 @@ TEST(PointStores, ForgetPointsWhoseTimeHasCome) {
   now = 6000;
   store.open();
   EXPECT_EQ(store->count(), 1u);
+}
+
+// Whether anybody has looked since or not.
+TEST(PointStores, WriteAsIfPointsWhoseTimeHasComeWereGone) {
+  uint64_t now = 1000;
+  TestingStore store(testing_config(2), {.background = false, .now_ms = [&] { return now; }});
+  UpsertPoints brief{{testing_point(1, {0, 0}), testing_point(2, {0, 0}), testing_point(3, {0, 0})}};
+  for (Point& point : brief.points) point.expires_ms = 2000;
+  brief.points.push_back(testing_point(4, {0, 0}));
+  store->write(brief);
+  now = 2000;
+  // A write that is refused changes nothing.
+  EXPECT_THROW(store->write(UpsertPoints{{testing_point(4, {0, 0})}, WriteMode::upsert, 99}), Error);
+  EXPECT_EQ(store->write_where(Filter(), ChangePayload{{}, PayloadChange::merge, R"({"a":1})", "", {}}).updated, 1u);
+  EXPECT_EQ(store->write(UpsertPoints{{testing_point(1, {7, 7})}, WriteMode::insert}).inserted, 1u);
+  EXPECT_EQ(store->write(UpsertPoints{{testing_point(2, {7, 7})}, WriteMode::update}).missing, 1u);
+  EXPECT_EQ(store->write(DeletePoints{{PointId::of(3)}}).missing, 1u);
+  EXPECT_THAT(ids_of(store->search(near({9, 9}, 5))), ElementsAre(1, 4));
+  base::TemporaryFolder folder;
+  EXPECT_EQ(store->snapshot(folder.path() / "snapshot").points, 2u);
+  store.open();
+  EXPECT_EQ(store->count(), 2u);
 }
 
 TEST(PointStores, ChangePartsOfPoints) {
@@ -309,68 +350,22 @@ TEST(PointStores, AnswerFiltersFromIndexesAsTheyDoFromPayloads) {
   EXPECT_THROW(store->set_payload_field(KeyPath::parse("color"), std::nullopt), Error);
 }
 
-// Random operations against a plain map, with segments made, thrown away and opened again in between.
-TEST(PointStores, AgreeWithAPlainMap) {
-  const uint64_t seed = 20261122;
-  SCOPED_TRACE(fmt::format("seed {}", seed));
-  std::mt19937_64 random(seed);
-  const size_t dim = 4;
-  TestingStore store(testing_config(dim, 100));
-  std::map<uint64_t, std::vector<float>> plain;
-  for (size_t step = 0; step < 3000; ++step) {
-    const uint64_t what = random() % 100;
-    const uint64_t id = random() % 400;
-    if (what < 55) {
-      UpsertPoints upsert;
-      for (size_t i = 0; i <= random() % 4; ++i) {
-        const uint64_t at = (id + i * 7) % 400;
-        plain[at] = random_vector(random, dim);
-        upsert.points.push_back(testing_point(at, plain[at]));
-      }
-      store->write(upsert);
-    } else if (what < 75) {
-      const Written written = store->write(DeletePoints{{PointId::of(id)}});
-      EXPECT_EQ(written.removed, plain.erase(id));
-    } else if (what < 97) {
-      const std::vector<float> query = random_vector(random, dim);
-      const size_t limit = 1 + random() % 20;
-      std::vector<std::pair<double, uint64_t>> expected;
-      for (const auto& [at, vector] : plain) {
-        double sum = 0;
-        for (size_t d = 0; d < dim; ++d) sum += (vector[d] - query[d]) * (vector[d] - query[d]);
-        expected.emplace_back(std::sqrt(sum), at);
-      }
-      std::sort(expected.begin(), expected.end());
-      SearchRequest request = near(query, limit);
-      request.exact = true;
-      const SearchAnswer answer = store->search(request);
-      ASSERT_EQ(answer.points.size(), std::min(limit, expected.size())) << step;
-      for (size_t i = 0; i < answer.points.size(); ++i) {
-        ASSERT_NEAR(answer.points[i].score, expected[i].first, 1e-4) << step;
-        ASSERT_TRUE(plain.contains(answer.points[i].point.id.number()));
-      }
-    } else if (what == 97) {
-      store->flush();
-    } else if (what == 98) {
-      store.open();
-    } else if (random() % 4 == 0) {
-      random() % 2 == 0 ? store->rebuild() : store->compact();
-    }
-    ASSERT_EQ(store->count(), plain.size()) << step;
+TEST(PointStores, OrderByNumbersWhereverTheyLie) {
+  TestingStore store(testing_config(2, 64));
+  store->set_payload_field(KeyPath::parse("n"), parse_field_schema(R"("integer")"));
+  store->set_payload_field(KeyPath::parse("s"), parse_field_schema(R"("keyword")"));
+  for (uint64_t id = 0; id < 5; ++id) {
+    store->write(UpsertPoints{{testing_point(id, {0, 0}, fmt::format(R"({{"n":{}}})", id))}});
   }
-  std::optional<PointId> from;
-  auto expected = plain.begin();
-  do {
-    const ScrollAnswer page = store->scroll({.from = from, .limit = 37, .fields = {.all_vectors = true}});
-    for (const StoredPoint& point : page.points) {
-      ASSERT_NE(expected, plain.end());
-      EXPECT_EQ(point.id.number(), expected->first);
-      EXPECT_EQ(point.vectors.at(0).second.values, expected->second);
-      ++expected;
-    }
-    from = page.next;
-  } while (from);
-  EXPECT_EQ(expected, plain.end());
+  for (const char* where : {"newest rows", "a segment"}) {
+    SCOPED_TRACE(where);
+    // A bound between two integers.
+    const auto found = store->ordered({.key = KeyPath::parse("n"), .start_from = OrderValue(2.5)});
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].value, OrderValue(int64_t{3}));
+    EXPECT_THROW(store->ordered({.key = KeyPath::parse("s")}), Error);
+    store->flush();
+  }
 }
 
 // Ten times as many rows as may wait in memory, written at once.

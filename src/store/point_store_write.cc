@@ -129,6 +129,7 @@ Written PointStore::write(const Operation& operation) {
 
 Written PointStore::write_where(const Filter& filter, Operation operation) {
   check_writable();
+  heal();
   Pending pending;
   pending.filter = filter;
   pending.found = std::move(operation);
@@ -201,7 +202,15 @@ class PointStore::Group {
           *pending->prepared.operation);
     }
     auto records = view_.truth->find(ids, nullptr);
-    for (size_t i = 0; i < ids.size(); ++i) points_[ids[i]] = std::move(records[i]);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      Record& record = points_[ids[i]] = std::move(records[i]);
+      // A point whose time has come is not there, whether anybody looked since or not.
+      if (!record || record->expires_ms == 0 || record->expires_ms > now_ms_) continue;
+      drop(ids[i], *record);
+      batch.remove_point(ids[i]);
+      record.reset();
+      --state_.points;
+    }
   }
 
   Written apply(const Prepared& prepared) {
@@ -319,7 +328,7 @@ class PointStore::Group {
       record->payload = changed_payload(operation, record->payload);
       record->version = written_.version;
       batch.put_point(id, *record);
-      batch.mark_changed(record->row);
+      batch.mark_changed(record->row, record->version);
       changes.push_back(record->row);
       ++written_.updated;
     }
@@ -439,9 +448,11 @@ void PointStore::write_group(std::vector<Pending*>& group) {
   std::lock_guard lock(write_mutex_);
   if (must_reopen()) reopen_after_failure();
   const ViewPointer now = view();
+  const uint64_t now_ms = this->now_ms();
   if (group.front()->filter) {
     std::vector<PointId> ids;
-    FilterRows rows(*now, *group.front()->filter);
+    const ViewPointer found = without_expired(now, now_ms);
+    FilterRows rows(*found, *group.front()->filter);
     rows.for_each([&](const PointId& id) { ids.push_back(id); });
     std::visit(
         [&](auto& operation) {
@@ -449,7 +460,7 @@ void PointStore::write_group(std::vector<Pending*>& group) {
         },
         group.front()->found);
   }
-  Group changes(*now, state_, now_ms());
+  Group changes(*now, state_, now_ms);
   std::vector<std::pair<Pending*, Written>> done;
   try {
     changes.look_up(group);
@@ -471,7 +482,10 @@ void PointStore::write_group(std::vector<Pending*>& group) {
     state_.points = now->state.points;
     throw;
   }
-  if (done.empty()) return;
+  if (done.empty()) {
+    state_.points = now->state.points;
+    return;
+  }
   changes.batch.put_state(state_);
   const bool sync = now->config->durability == Durability::sync;
   // Until the view has it, too: where this ends before, whether the disk has it is not known. The numbers that it took
@@ -496,73 +510,19 @@ void PointStore::write_group(std::vector<Pending*>& group) {
     }
     part->count = part->tail->size();
   }
-  auto segment_of = [&](uint64_t row) -> SegmentPart* {
-    if (next->segments.empty() || row >= next->segments.back().info.row_end) return nullptr;
-    const auto part = std::upper_bound(next->segments.begin(), next->segments.end(), row,
-                                       [](uint64_t r, const SegmentPart& p) { return r < p.info.row_end; });
-    return row < part->info.row_begin ? nullptr : &*part;
-  };
-  for (uint64_t row : changes.deaths) {
-    if (SegmentPart* part = segment_of(row)) {
-      part->kill(row);
-      continue;
-    }
-    for (TailPart& part : next->tails) {
-      const size_t at = part.tail->find(row, part.count);
-      if (at < part.count) part.dead.add(static_cast<uint32_t>(at));
-    }
-  }
+  for (uint64_t row : changes.deaths) next->kill(row);
+  bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   for (uint64_t row : changes.changes) {
-    SegmentPart* part = segment_of(row);
+    SegmentPart* part = next->segment_of(row);
     if (part == nullptr) continue;
     const std::optional<uint32_t> flag = part->flag_of(row);
-    if (flag) part->changed.add(*flag);
+    if (flag && part->changed.add(*flag)) work = work || wants_payload_index(*next, *part);
   }
-  const bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   publish(std::move(next));
   failed_ = false;
   note_expiry(changes.earliest_expiry_ms);
   for (auto& [pending, written] : done) pending->written = written;
   if (work) wake();
-}
-
-void PointStore::note_expiry(uint64_t expires_ms) const {
-  uint64_t known = next_expiry_ms_.load(std::memory_order_relaxed);
-  while (expires_ms < known && !next_expiry_ms_.compare_exchange_weak(known, expires_ms)) {
-  }
-}
-
-// Points whose time has come go before anybody looks.
-PointStore::Expired PointStore::remove_expired() const {
-  constexpr size_t kAtOnce = 1000;
-  Expired expired;
-  expired.now_ms = now_ms();
-  if (next_expiry_ms_.load(std::memory_order_relaxed) > expired.now_ms) return expired;
-  if (options_.read_only) {
-    expired.left = view()->truth->expiring(expired.now_ms, SIZE_MAX).size();
-    return expired;
-  }
-  std::lock_guard lock(expiry_mutex_);
-  while (next_expiry_ms_.load(std::memory_order_relaxed) <= expired.now_ms) {
-    DeletePoints gone;
-    gone.expired_by_ms = expired.now_ms;
-    for (const auto& [expires_ms, id] : view()->truth->expiring(expired.now_ms, kAtOnce)) gone.ids.push_back(id);
-    try {
-      // A read of what has a time of expiry writes: it is the only way that nothing expired is ever found.
-      if (!gone.ids.empty()) const_cast<PointStore*>(this)->write(std::move(gone));
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::exhausted && error.code() != ErrorCode::unavailable) throw;
-      // Where the disk takes nothing, what has expired is left out by each read.
-      expired.left = view()->truth->expiring(expired.now_ms, SIZE_MAX).size();
-      return expired;
-    }
-    // No write can bring an earlier one meanwhile.
-    std::lock_guard write_lock(write_mutex_);
-    if (failed_) return expired;
-    const auto next = view()->truth->expiring(UINT64_MAX, 1);
-    next_expiry_ms_ = next.empty() ? UINT64_MAX : next.front().first;
-  }
-  return expired;
 }
 
 }  // namespace sextant::store

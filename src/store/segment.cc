@@ -22,10 +22,10 @@ namespace {
 using index::SectionFileWriter;
 
 constexpr uint32_t kRowsFileKind = 21;
-constexpr uint32_t kSparseFileKind = 22;
 constexpr uint32_t kFileVersion = 1;
 constexpr size_t kSectionsMax = 4 + 256;
 constexpr std::string_view kVectorPrefix = "vector_";
+constexpr std::string_view kPayloadPrefix = "payload_";
 
 std::string places_name(uint16_t slot) { return fmt::format("places_{}", slot); }
 std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t slot) {
@@ -34,7 +34,7 @@ std::filesystem::path vector_path(const std::filesystem::path& folder, uint16_t 
 
 // Another schema has another file.
 std::filesystem::path payload_path(const std::filesystem::path& folder, const PayloadSchema& schema) {
-  return folder / fmt::format("payload_{:016x}", base::hash64(payload_schema_json(schema)));
+  return folder / fmt::format("{}{:016x}", kPayloadPrefix, base::hash64(payload_schema_json(schema)));
 }
 
 IndexOptions index_options(const VectorConfig& config, size_t capacity, bool flat) {
@@ -82,11 +82,10 @@ void gather_payloads(PayloadIndexBuilder& builder, const Truth::Moment& moment, 
 struct Gathered {
   const VectorConfig* config;
   std::vector<uint32_t> places;
-  ColumnBytes bytes;              // dense: elements, one row after another
-  std::vector<size_t> counts;     // multi: vectors of each row
-  std::vector<float> values;      // multi, sparse
-  std::vector<uint32_t> indices;  // sparse
-  std::vector<uint64_t> ends;     // sparse
+  ColumnBytes bytes;                    // dense: elements, one row after another
+  std::vector<size_t> counts;           // multi: vectors of each row
+  std::vector<float> values;            // multi
+  std::vector<SparsePosting> postings;  // sparse
 
   void add(uint32_t place, std::string_view vector, const std::string& where) {
     auto corrupted = [&] {
@@ -99,10 +98,14 @@ struct Gathered {
     } else {
       const std::optional<VectorValue> value = read_vector(*config, vector);
       if (!value) corrupted();
-      values.insert(values.end(), value->values.begin(), value->values.end());
-      indices.insert(indices.end(), value->indices.begin(), value->indices.end());
-      if (config->kind == VectorKind::multi) counts.push_back(value->values.size() / config->dim);
-      if (config->kind == VectorKind::sparse) ends.push_back(values.size());
+      if (config->kind == VectorKind::multi) {
+        values.insert(values.end(), value->values.begin(), value->values.end());
+        counts.push_back(value->values.size() / config->dim);
+      } else {
+        const auto row = static_cast<uint32_t>(places.size());
+        for (size_t i = 0; i < value->values.size(); ++i)
+          postings.push_back({value->indices[i], row, value->values[i]});
+      }
     }
     places.push_back(place);
   }
@@ -125,14 +128,9 @@ struct Gathered {
         index->save(path);
         break;
       }
-      case VectorKind::sparse: {
-        SectionFileWriter file(path, kSparseFileKind, kFileVersion, 3);
-        file.add("ends", std::span<const uint64_t>(ends));
-        file.add("indices", std::span<const uint32_t>(indices));
-        file.add("values", std::span<const float>(values));
-        file.commit();
+      case VectorKind::sparse:
+        SparseLists::write(path, std::move(postings), places.size());
         break;
-      }
     }
   }
 };
@@ -164,17 +162,6 @@ std::vector<SegmentInfo> read_segments(std::string_view text, const std::string&
     }
   }
   return out;
-}
-
-SparseRows::SparseRows(const std::filesystem::path& path) : file_(path, kSparseFileKind, kFileVersion) {
-  const std::span<const std::byte> ends = file_.get("ends");
-  ends_ = file_.get<uint64_t>("ends", ends.size() / sizeof(uint64_t));
-  const size_t count = ends_.empty() ? 0 : ends_.back();
-  indices_ = file_.get<uint32_t>("indices", count);
-  values_ = file_.get<float>("values", count);
-  for (size_t i = 1; i < ends_.size(); ++i) {
-    if (ends_[i] < ends_[i - 1]) file_.fail(fmt::format("sparse vector {} ends before it begins", i));
-  }
 }
 
 SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info, const StoreConfig& config,
@@ -227,22 +214,43 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     column = Gathered{.config = nullptr, .bytes = ColumnBytes({})};
   }
   file.commit();
-  if (payloads) payloads->write(payload_path(folder, config.payload_schema), static_cast<uint32_t>(rows.size()));
+  if (payloads) {
+    payloads->write(payload_path(folder, config.payload_schema), static_cast<uint32_t>(rows.size()), info.version);
+  }
   return info;
 }
 
-void Segment::build_payload_index(const StoreConfig& config, const Truth::Moment& moment,
+void Segment::build_payload_index(const StoreConfig& config, const Truth::Moment& moment, uint64_t version,
                                   const std::atomic<bool>* stop) const {
   PayloadIndexBuilder builder(config.payload_schema);
   gather_payloads(builder, moment, rows_, stop, [&](size_t place) { return id(static_cast<uint32_t>(place)); });
-  builder.write(payload_path(folder_, config.payload_schema), static_cast<uint32_t>(size()));
+  // The folder is synced with the new file in it.
+  if (!remove_payload_indexes_but(config.payload_schema)) {
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("{}: an index of payloads that is not needed any more cannot be removed", folder_.string()));
+  }
+  builder.write(payload_path(folder_, config.payload_schema), static_cast<uint32_t>(size()), version);
 }
 
-std::shared_ptr<const PayloadIndex> Segment::payload_index(const PayloadSchema& schema) const {
+bool Segment::remove_payload_indexes_but(const PayloadSchema& schema) const {
+  const std::filesystem::path kept = payload_path(folder_, schema).filename();
+  bool all = true;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    const std::filesystem::path name = entry.path().filename();
+    if (!name.string().starts_with(kPayloadPrefix) || (name == kept && !schema.fields().empty())) continue;
+    base::remove_all(entry.path());
+    all = all && !std::filesystem::exists(entry.path(), error);
+  }
+  return all;
+}
+
+std::shared_ptr<const PayloadIndex> Segment::payload_index(const PayloadSchema& schema, uint64_t version) const {
   if (schema.fields().empty()) return nullptr;
   try {
     auto index = std::make_shared<const PayloadIndex>(PayloadIndex::open(payload_path(folder_, schema)));
-    if (index->rows() != size() || index->schema() != schema) return nullptr;
+    if (index->rows() != size() || index->schema() != schema || index->version() > version) return nullptr;
     return index;
   } catch (const Error& error) {
     // Filters look at the payloads themselves until it is made again.
@@ -286,7 +294,7 @@ Segment::Segment(const std::filesystem::path& folder, const SegmentInfo& info, c
         found = column.multi->size();
         break;
       case VectorKind::sparse:
-        column.sparse = std::make_unique<const SparseRows>(path);
+        column.sparse = std::make_unique<const SparseLists>(path);
         found = column.sparse->size();
         break;
     }
@@ -364,7 +372,13 @@ void Segment::verify() const {
     if (column.sparse) column.sparse->verify();
   }
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    if (entry.path().filename().string().starts_with("payload_")) PayloadIndex::open(entry.path()).verify();
+    if (!entry.path().filename().string().starts_with(kPayloadPrefix)) continue;
+    try {
+      PayloadIndex::open(entry.path()).verify();
+    } catch (const Error& error) {
+      // One that is not needed any more may go meanwhile.
+      if (error.code() != ErrorCode::not_found) throw;
+    }
   }
 }
 

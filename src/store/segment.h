@@ -1,7 +1,7 @@
 // store/segment.h: an immutable part of a collection: some consecutive rows with an index of each vector.
 //
 // A folder of files, each with checksums: `rows` (which row and id is at which place) and for each vector `vector_SLOT`
-// (an Index, a MultiIndex, or SparseRows). It is made from the truth, mapped, and can be thrown away and made again.
+// (an Index, a MultiIndex, or SparseLists). It is made from the truth, mapped, and can be thrown away and made again.
 // Places number a segment's rows from 0; an index may have fewer, under numbers of their own.
 // Threads: an opened segment is immutable.
 #pragma once
@@ -22,6 +22,7 @@
 #include "sextant/multi_index.h"
 #include "store/payload/payload_index.h"
 #include "store/point_id.h"
+#include "store/sparse_lists.h"
 #include "store/store_config.h"
 #include "store/truth.h"
 
@@ -39,23 +40,6 @@ struct SegmentInfo {
 std::string write_segments(const std::vector<SegmentInfo>& segments);
 // Throws corrupted; WHERE begins the message.
 std::vector<SegmentInfo> read_segments(std::string_view json, const std::string& where);
-
-// Sparse vectors of a segment, one after another.
-class SparseRows {
- public:
-  explicit SparseRows(const std::filesystem::path& path);
-  size_t size() const { return ends_.size(); }
-  std::span<const uint32_t> indices(size_t at) const { return indices_.subspan(begin(at), ends_[at] - begin(at)); }
-  std::span<const float> values(size_t at) const { return values_.subspan(begin(at), ends_[at] - begin(at)); }
-  void verify() const { file_.verify(); }
-
- private:
-  size_t begin(size_t at) const { return at == 0 ? 0 : ends_[at - 1]; }
-  index::SectionFile file_;
-  std::span<const uint64_t> ends_;
-  std::span<const uint32_t> indices_;
-  std::span<const float> values_;
-};
 
 struct SegmentBuildOptions {
   size_t threads = 0;
@@ -87,17 +71,22 @@ class Segment {
   PointId id(uint32_t place) const;
   std::optional<uint32_t> find(uint64_t row) const;
 
-  // Makes the index of the payloads that its points have at MOMENT, for that schema, beside the segment's other files.
-  // Done by build() for the configuration's schema.
-  void build_payload_index(const StoreConfig& config, const Truth::Moment& moment, const std::atomic<bool>* stop) const;
-  // That of a schema; nullptr where there is none, or it is damaged.
-  std::shared_ptr<const PayloadIndex> payload_index(const PayloadSchema& schema) const;
+  // Makes the index of the payloads that its points have at MOMENT, which is of VERSION, for the configuration's
+  // schema, beside the segment's other files, in the place of those of other schemas and moments. Done by build(), too.
+  // When this returns, no index of an earlier moment can be opened any more, also after a power cut. REQUIRES: what
+  // MOMENT sees is on the disk, so that no index knows more than the truth.
+  void build_payload_index(const StoreConfig& config, const Truth::Moment& moment, uint64_t version,
+                           const std::atomic<bool>* stop) const;
+  // Removes those of other schemas; who has one open still reads it. Returns whether none is left.
+  bool remove_payload_indexes_but(const PayloadSchema& schema) const;
+  // That of a schema; nullptr where there is none, it is damaged, or it knows more than VERSION of the truth.
+  std::shared_ptr<const PayloadIndex> payload_index(const PayloadSchema& schema, uint64_t version) const;
 
   // The vectors of one slot.
   struct Column {
     std::unique_ptr<const Index> dense;
     std::unique_ptr<const MultiIndex> multi;
-    std::unique_ptr<const SparseRows> sparse;
+    std::unique_ptr<const SparseLists> sparse;
     // Which place each of its numbers is at, ascending; empty where they are the same.
     std::span<const uint32_t> places;
     uint32_t place(uint64_t number) const {

@@ -85,6 +85,11 @@ inline std::vector<FaultStep> script(uint64_t seed) {
   change();
   remove();
   call("flush", [](PointStore& store) { store.flush(); });
+  call("index", [](PointStore& store) {
+    for (const char* path : {"step", "changed"}) {
+      store.set_payload_field(KeyPath::parse(path), parse_field_schema(R"("integer")"));
+    }
+  });
   upsert(20);
   vectors();
   remove();
@@ -147,6 +152,18 @@ inline void expect_found(PointStore& store, const PlainPoints& expected) {
     }
     EXPECT_NEAR(found.score, std::sqrt(sum), 1e-6 * (100 + std::sqrt(sum)));
   }
+  // Payloads are {"step":N} and {"changed":N}.
+  std::map<std::string, uint64_t> payloads;
+  for (const auto& [id, point] : expected) {
+    if (point.payload != "{}") ++payloads[point.payload];
+  }
+  for (const auto& [payload, count] : payloads) {
+    const size_t colon = payload.find(':');
+    const Filter filter =
+        parse_filter(fmt::format(R"({{"must":{{"key":{},"match":{{"value":{}}}}}}})", payload.substr(1, colon - 1),
+                                 payload.substr(colon + 1, payload.size() - colon - 2)));
+    EXPECT_EQ(store.count(filter), count) << payload;
+  }
 }
 
 // A database on a disk in trouble.
@@ -170,6 +187,7 @@ class Faults {
       options.store.background = background;
       options.store.now_ms = [this] { return now_ms.load(); };
       options.store.threads = 1;
+      options.store.changed_rows_max = 0;
       options.env = disk_.env();
       database_ = std::make_unique<Database>(root() / "db", options);
     }

@@ -292,8 +292,10 @@ void Truth::Batch::kill_row(uint64_t row, std::span<const uint16_t> slots) {
   for (uint16_t slot : slots) batch_.Delete(truth_.family(kRows), row_key(row, slot));
   batch_.Put(truth_.family(kMarks), mark_key(kDeadMark, row), rocksdb::Slice());
 }
-void Truth::Batch::mark_changed(uint64_t row) {
-  batch_.Put(truth_.family(kMarks), mark_key(kChangedMark, row), rocksdb::Slice());
+void Truth::Batch::mark_changed(uint64_t row, uint64_t version) {
+  std::string value;
+  append_big_endian(value, version);
+  batch_.Put(truth_.family(kMarks), mark_key(kChangedMark, row), value);
 }
 void Truth::Batch::unmark_dead(uint64_t row) { batch_.Delete(truth_.family(kMarks), mark_key(kDeadMark, row)); }
 void Truth::Batch::unmark_changed(uint64_t row) { batch_.Delete(truth_.family(kMarks), mark_key(kChangedMark, row)); }
@@ -401,17 +403,23 @@ void Truth::for_rows(uint64_t begin, uint64_t end, const Moment* moment,
   close_row();
 }
 
-void Truth::for_marks(uint64_t begin, uint64_t end, const std::function<void(uint64_t row, bool dead)>& take) const {
+void Truth::for_marks(uint64_t begin, uint64_t end, const std::function<void(const Mark&)>& take) const {
   for (const char kind : {kDeadMark, kChangedMark}) {
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}, families_[kMarks]));
     for (at->Seek(mark_key(kind, begin)); at->Valid(); at->Next()) {
       std::string_view key = view(at->key());
       if (key.empty() || key.front() != kind) break;
       key.remove_prefix(1);
-      uint64_t row = 0;
-      if (!take_big_endian(key, row) || !key.empty()) corrupted("a mark that is none");
-      if (row >= end) break;
-      take(row, kind == kDeadMark);
+      Mark mark;
+      mark.dead = kind == kDeadMark;
+      std::string_view value = view(at->value());
+      const bool has_version = !mark.dead && !value.empty();
+      if (!take_big_endian(key, mark.row) || !key.empty() || (has_version && !take_big_endian(value, mark.version)) ||
+          !value.empty()) {
+        corrupted("a mark that is none");
+      }
+      if (mark.row >= end) break;
+      take(mark);
     }
     store::check(at->status(), where());
   }
@@ -435,9 +443,9 @@ void Truth::for_points(const std::optional<PointId>& from, const Moment* moment,
   store::check(at->status(), where());
 }
 
-std::vector<std::pair<uint64_t, PointId>> Truth::expiring(uint64_t ms, size_t limit) const {
+std::vector<std::pair<uint64_t, PointId>> Truth::expiring(uint64_t ms, size_t limit, const Moment* moment) const {
   std::vector<std::pair<uint64_t, PointId>> out;
-  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}, families_[kExpiry]));
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read_options(moment), families_[kExpiry]));
   for (at->SeekToFirst(); at->Valid() && out.size() < limit; at->Next()) {
     std::string_view key = view(at->key());
     uint64_t expires_ms = 0;

@@ -4,7 +4,7 @@
 //   default   "format", "config", "state", "segments": how it is written, what it is made of, where it stands
 //   points    PointId::key() -> record: row, version, expires_ms, the slots of its vectors, payload
 //   rows      row u64, slot u16 -> a vector as vector_bytes.h writes it; slot 0: the id's key
-//   marks     'd' row: the row is dead; 'p' row: its point's payload changed after it was written
+//   marks     'd' row: the row is dead; 'p' row: its point's payload changed after it was written, in version u64
 //   expiry    expires_ms u64, id's key -> nothing
 // A point has one row at a time; a change of its vectors gives it a new one, and the old one dies: its vectors go at
 // once, its mark when no segment covers it any more. Rows are numbered upwards and never used again.
@@ -100,7 +100,7 @@ class Truth {
     void remove_vector(uint64_t row, uint16_t slot);
     // Its id and the vectors of these slots; marks it dead.
     void kill_row(uint64_t row, std::span<const uint16_t> slots);
-    void mark_changed(uint64_t row);
+    void mark_changed(uint64_t row, uint64_t version);
     void unmark_dead(uint64_t row);
     void unmark_changed(uint64_t row);
     void put_expiry(uint64_t expires_ms, const PointId& id);
@@ -156,13 +156,18 @@ class Truth {
   // false to stop.
   void for_rows(uint64_t begin, uint64_t end, const Moment* moment,
                 const std::function<bool(const RowVectors&)>& take) const;
-  // Calls take for every marked row in [begin, end).
-  void for_marks(uint64_t begin, uint64_t end, const std::function<void(uint64_t row, bool dead)>& take) const;
+  struct Mark {
+    uint64_t row = 0;
+    bool dead = false;     // else its payload changed
+    uint64_t version = 0;  // in which it changed last; 0: before marks said so
+  };
+  // Calls take for every mark of the rows in [begin, end).
+  void for_marks(uint64_t begin, uint64_t end, const std::function<void(const Mark&)>& take) const;
   // Calls take for each point from FROM on, in the order of ids, until it returns false.
   void for_points(const std::optional<PointId>& from, const Moment* moment,
                   const std::function<bool(const PointId&, PointRecord&&)>& take) const;
   // The points that expire before or at MS, the earliest first, at most LIMIT.
-  std::vector<std::pair<uint64_t, PointId>> expiring(uint64_t ms, size_t limit) const;
+  std::vector<std::pair<uint64_t, PointId>> expiring(uint64_t ms, size_t limit, const Moment* moment) const;
 
   // Reads everything and compares the checksums. Throws corrupted naming the file.
   void verify() const;

@@ -4,6 +4,7 @@
 // The parts cover consecutive ranges of rows, oldest first; together they have every row there is.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,7 @@ struct SegmentPart {
   // By places; where there is no segment, by rows counted from info.row_begin.
   RowFlags dead;
   std::shared_ptr<const PayloadIndex> payload;  // nullptr: payloads are looked at
-  RowFlags changed;                             // rows whose payload is not what it was when the segment was made
+  RowFlags changed;                             // rows whose payload is not what that index says
 
   // What dead leaves, made when a search first needs it.
   struct Alive {
@@ -39,9 +40,15 @@ struct SegmentPart {
     if (segment) return segment->find(row);
     return static_cast<uint32_t>(row - info.row_begin);
   }
+  // The version of the truth that its index of payloads, or the segment itself, was made from.
+  uint64_t payload_version() const { return payload ? payload->version() : info.version; }
   void kill(uint64_t row) {
     const std::optional<uint32_t> flag = flag_of(row);
     if (flag && dead.add(*flag)) alive = std::make_shared<Alive>();
+  }
+  bool is_dead(uint64_t row) const {
+    const std::optional<uint32_t> flag = flag_of(row);
+    return !flag || dead.contains(*flag);
   }
   uint64_t rows_alive() const { return info.rows - std::min<uint64_t>(info.rows, dead.count()); }
 };
@@ -63,6 +70,26 @@ struct View {
   std::vector<SegmentPart> segments;
   std::vector<TailPart> tails;  // never empty; the last is being written
   std::shared_ptr<const Truth::Moment> moment;
+  // Points whose time came by then are not there, although the truth has them still: their rows are dead, and they are
+  // not counted. 0: there are no such points.
+  uint64_t expired_by_ms = 0;
+
+  // Whether a record of the truth is a point of this view.
+  bool has(const PointRecord& record) const { return record.expires_ms == 0 || record.expires_ms > expired_by_ms; }
+  // What has a row's vectors and flags.
+  SegmentPart* segment_of(uint64_t row) {
+    if (segments.empty() || row >= segments.back().info.row_end) return nullptr;
+    const auto part = std::upper_bound(segments.begin(), segments.end(), row,
+                                       [](uint64_t r, const SegmentPart& p) { return r < p.info.row_end; });
+    return row < part->info.row_begin ? nullptr : &*part;
+  }
+  void kill(uint64_t row) {
+    if (SegmentPart* part = segment_of(row)) return part->kill(row);
+    for (TailPart& part : tails) {
+      const size_t at = part.tail->find(row, part.count);
+      if (at < part.count) part.dead.add(static_cast<uint32_t>(at));
+    }
+  }
 };
 
 using ViewPointer = std::shared_ptr<const View>;

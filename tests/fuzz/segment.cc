@@ -10,7 +10,6 @@
 #include "base/hash.h"
 #include "fuzz/fuzz.h"
 #include "sextant/error.h"
-#include "store/row_scorer.h"
 #include "store/testing_points.h"
 
 namespace {
@@ -87,8 +86,8 @@ void use(const std::filesystem::path& folder) {
     segment.id(place);
     segment.find(segment.row(place));
   }
-  const VectorValue query{{0.5f, 0.25f, -1, 2}, {}}, sparse{{1}, {70}};
-  const RowScorer scorer(given.config.at("sparse"), sparse);
+  const VectorValue query{{0.5f, 0.25f, -1, 2}, {}}, sparse{{1, 2, 3}, {4, 44, 70}};
+  const sextant::AllowedIds few = sextant::AllowedIds::of(std::vector<uint64_t>{3});
   for (const VectorConfig& config : given.config.vectors) {
     const Segment::Column* column = segment.column(config);
     if (column == nullptr) continue;
@@ -97,8 +96,8 @@ void use(const std::filesystem::path& folder) {
     } else if (column->multi) {
       for (const bool exact : {false, true}) column->multi->search(query.values, {.k = 5, .exact = exact});
     } else {
-      for (size_t i = 0; i < column->size; ++i) {
-        scorer.score_sparse(column->sparse->indices(i), column->sparse->values(i));
+      for (const sextant::AllowedIds* allowed : {static_cast<const sextant::AllowedIds*>(nullptr), &few}) {
+        column->sparse->score(sparse, allowed, [](uint32_t, float) {});
       }
     }
     for (size_t i = 0; i < column->size; ++i) segment.row(column->place(i));

@@ -1,6 +1,6 @@
 // store/payload/index_file.h: how a segment's payload index lies in its file (index/section_file.h).
 //
-//   head      {u64 rows, fields}
+//   head      {u64 rows, fields, version}: the version of the truth that it was made from
 //   schema    the fields' schema as JSON; field N below is the N-th of it, in the order of their paths
 //   fields    a FieldHead each
 //   sets      sets of rows as RowSet::bytes() gives them, one after the other
@@ -21,11 +21,11 @@
 namespace sextant::store {
 
 inline constexpr uint32_t kPayloadIndexKind = 20;
-inline constexpr uint32_t kPayloadIndexVersion = 1;
+inline constexpr uint32_t kPayloadIndexVersion = 2;
 inline constexpr size_t kSectionsPerField = 7;
 
 struct IndexHead {
-  uint64_t rows, fields;
+  uint64_t rows, fields, version;
 };
 
 // Bytes of the section "sets".

@@ -1,7 +1,10 @@
 #include "store/payload/order_values.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "sextant/error.h"
 #include "store/payload/datetime.h"
 #include "store/payload/payload_values.h"
 
@@ -31,6 +34,32 @@ std::optional<OrderValue> order_value(const FieldSchema& schema, simdjson::dom::
 }
 
 }  // namespace
+
+bool has_order(const FieldSchema& schema) {
+  return schema.kind == FieldKind::floating || schema.kind == FieldKind::datetime ||
+         (schema.kind == FieldKind::integer && schema.has_range());
+}
+
+void check_order(const KeyPath& path, const FieldSchema* schema) {
+  if (schema != nullptr && has_order(*schema)) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("points cannot be ordered by '{}': it has {}, expected one of type integer with range, float "
+                          "or datetime",
+                          path.text(),
+                          schema == nullptr ? "no index" : fmt::format("an index of type {}", name(schema->kind))));
+}
+
+bool is_less(const OrderValue& a, const OrderValue& b) {
+  return std::visit(
+      [](auto x, auto y) {
+        if constexpr (std::is_same_v<decltype(x), decltype(y)>) {
+          return x < y;
+        } else {
+          return static_cast<double>(x) < static_cast<double>(y);
+        }
+      },
+      a, b);
+}
 
 std::vector<OrderValue> order_values(const KeyPath& path, const FieldSchema& schema, const PointView& point) {
   std::vector<OrderValue> out;

@@ -4,6 +4,7 @@
 
 #include "sextant/error.h"
 #include "store/payload/filter_bounds.h"
+#include "store/payload/order_values.h"
 
 namespace sextant::store {
 
@@ -49,6 +50,7 @@ PayloadIndex PayloadIndex::open(const std::filesystem::path& path) {
 
 void PayloadIndex::verify() const { impl_->file.verify(); }
 uint32_t PayloadIndex::rows() const { return static_cast<uint32_t>(impl_->head.rows); }
+uint64_t PayloadIndex::version() const { return impl_->head.version; }
 const PayloadSchema& PayloadIndex::schema() const { return impl_->schema; }
 
 const FieldIndex* PayloadIndex::field(const std::string& path) const {
@@ -69,14 +71,7 @@ RowBounds PayloadIndex::evaluate(const Filter& filter, const RowSet& all, const 
 void PayloadIndex::order_by(const KeyPath& path, const OrderOptions& options, const RowSet& within,
                             const std::function<bool(const OrderValue&, uint32_t)>& visit) const {
   const FieldIndex* found = field(path.text());
-  if (found == nullptr || !found->has_order()) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("points cannot be ordered by '{}': it has {}, expected one of type integer with range, float "
-                    "or datetime",
-                    path.text(),
-                    found == nullptr ? "no index" : fmt::format("an index of type {}", name(found->schema().kind))));
-  }
+  check_order(path, found == nullptr ? nullptr : &found->schema());
   found->order(options, within, visit);
 }
 

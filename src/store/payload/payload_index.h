@@ -54,6 +54,8 @@ class PayloadIndex {
 
   void verify() const;
   uint32_t rows() const;
+  // Of the truth that it was made from: payloads that changed later are not in it.
+  uint64_t version() const;
   const PayloadSchema& schema() const;
   // By the path as KeyPath::text() writes it; nullptr where it is not indexed.
   const FieldIndex* field(const std::string& path) const;

@@ -355,7 +355,7 @@ void PayloadIndexBuilder::add(uint32_t row, const PointView& point) {
   for (size_t i = 0; i < schema_.fields().size(); ++i) fields_[i].add(*point.payload, row);
 }
 
-void PayloadIndexBuilder::write(const std::filesystem::path& path, uint32_t rows) {
+void PayloadIndexBuilder::write(const std::filesystem::path& path, uint32_t rows, uint64_t version) {
   const size_t fields = schema_.fields().size();
   index::SectionFileWriter file(path, kPayloadIndexKind, kPayloadIndexVersion, 4 + kSectionsPerField * fields);
   std::string sets;
@@ -365,7 +365,7 @@ void PayloadIndexBuilder::write(const std::filesystem::path& path, uint32_t rows
     heads.push_back(fields_[i].write(writer, sets));
     fields_[i] = Field();
   }
-  const IndexHead head{rows, fields};
+  const IndexHead head{rows, fields, version};
   file.add("head", std::span<const IndexHead>(&head, 1));
   const std::string schema = payload_schema_json(schema_);
   file.add("schema", std::as_bytes(std::span(schema)));

@@ -22,8 +22,9 @@ class PayloadIndexBuilder {
 
   // Rows that are left out have no payload. REQUIRES: rows ascend.
   void add(uint32_t row, const PointView& point);
-  // The index of rows 0 to ROWS - 1. Once. REQUIRES: every row that was added is below ROWS.
-  void write(const std::filesystem::path& path, uint32_t rows);
+  // The index of rows 0 to ROWS - 1, as they are at VERSION of the truth. Once. REQUIRES: every row that was added is
+  // below ROWS.
+  void write(const std::filesystem::path& path, uint32_t rows, uint64_t version);
 
  private:
   struct Field;

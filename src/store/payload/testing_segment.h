@@ -25,6 +25,7 @@ namespace sextant::store::testing_segment {
 
 class SomePoints : public SegmentPoints {
  public:
+  static constexpr uint64_t kVersion = 7;
   explicit SomePoints(std::vector<std::string> payloads) : payloads_(std::move(payloads)) {}
 
   uint32_t rows() const { return static_cast<uint32_t>(payloads_.size()); }
@@ -54,7 +55,7 @@ class SomePoints : public SegmentPoints {
     PayloadIndexBuilder builder(schema);
     PayloadReader reader;
     for (uint32_t row = 0; row < rows(); ++row) builder.add(row, view(row, reader));
-    builder.write(path, rows());
+    builder.write(path, rows(), kVersion);
   }
   PayloadIndex index(std::string_view schema) const {
     write(parse_payload_schema(schema), folder_.path() / "payload.idx");
