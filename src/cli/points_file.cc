@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kPageRows = 1000;
 
-bool has_uuids(const store::PointStore& points) {
+bool has_uuids(const query::Points& points) {
   // Numbers come before UUIDs.
   return !points.scroll({.from = store::PointId::of_uuid(0, 0), .limit = 1, .fields = {.payload = false}})
               .points.empty();
@@ -21,8 +21,7 @@ bool has_uuids(const store::PointStore& points) {
 
 }  // namespace
 
-PointsFileReport write_points(const store::PointStore& points, const std::string& path,
-                              const PointsFileOptions& options) {
+PointsFileReport write_points(const query::Points& points, const std::string& path, const PointsFileOptions& options) {
   PointsFileReport report;
   const bool vectors_alone = path.ends_with(".npy") || path.ends_with(".fbin");
   const bool vectors = options.vectors || vectors_alone;
@@ -50,7 +49,7 @@ PointsFileReport write_points(const store::PointStore& points, const std::string
   }
   const std::unique_ptr<io::RowSink> rows = io::open_sink(path, dim, sink);
   if (options.progress != nullptr) {
-    const uint64_t total = options.filter || options.from ? 0 : std::min(points.count(), options.limit);
+    const uint64_t total = options.filter || options.from ? 0 : std::min(points.count(std::nullopt), options.limit);
     options.progress->begin("writing", "points", total);
   }
   while (report.points < options.limit) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "store/point_store.h"
+#include "query/points.h"
 
 namespace sextant::cli {
 
@@ -34,7 +34,6 @@ struct PointsFileReport {
 
 // Throws invalid_argument for an ending that is none of these, or vectors that are not dense; unsupported for Parquet
 // without DuckDB's library.
-PointsFileReport write_points(const store::PointStore& points, const std::string& path,
-                              const PointsFileOptions& options);
+PointsFileReport write_points(const query::Points& points, const std::string& path, const PointsFileOptions& options);
 
 }  // namespace sextant::cli

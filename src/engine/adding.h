@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-#include "store/point_store.h"
+#include "query/points.h"
 
 namespace sextant::engine {
 
@@ -22,8 +22,8 @@ class BatchWriter {
  public:
   // SLOT: where the vectors are to go; a write fails where that is not the default vector's any more. ACKNOWLEDGED is
   // told how many points are safe so far.
-  BatchWriter(store::PointStore& points, std::optional<uint16_t> slot,
-              const std::function<void(uint64_t)>& acknowledged, AddReport& report)
+  BatchWriter(query::Points& points, std::optional<uint16_t> slot, const std::function<void(uint64_t)>& acknowledged,
+              AddReport& report)
       : points_(points), slot_(slot), acknowledged_(acknowledged), report_(report) {}
   ~BatchWriter() {
     if (running_.valid()) running_.wait();
@@ -34,7 +34,7 @@ class BatchWriter {
   void wait();
 
  private:
-  store::PointStore& points_;
+  query::Points& points_;
   std::optional<uint16_t> slot_;
   const std::function<void(uint64_t)>& acknowledged_;
   AddReport& report_;

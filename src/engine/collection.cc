@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "engine/adding.h"
+#include "query/stored_points.h"
 #include "sextant/error.h"
 #include "store/payload_edit.h"
 
@@ -43,10 +44,11 @@ Collection Collection::create(store::Database& database, std::string_view name, 
   return Collection(database.create(name, config));
 }
 
-Collection::Collection(std::shared_ptr<store::PointStore> points) : points_(std::move(points)) {
+Collection::Collection(std::shared_ptr<store::PointStore> store)
+    : store_(std::move(store)), points_(query::stored_points(store_)) {
   const auto config = points_->config();
-  model_ = read_models(config->metadata, points_->folder().string()).now;
-  passages_ = read_passages(config->metadata, points_->folder().string());
+  model_ = read_models(config->metadata, points_->where()).now;
+  passages_ = read_passages(config->metadata, points_->where());
   if (const store::VectorConfig* vector = config->find("")) vector_slot_ = vector->slot;
 }
 

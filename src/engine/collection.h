@@ -21,6 +21,7 @@
 #include "engine/text_embedder.h"
 #include "io/documents.h"
 #include "io/rows.h"
+#include "query/points.h"
 #include "sextant/embed.h"
 #include "store/database.h"
 
@@ -69,9 +70,12 @@ class Collection {
  public:
   // Throws already_exists, invalid_argument.
   static Collection create(store::Database& database, std::string_view name, const CreateOptions& options);
-  explicit Collection(std::shared_ptr<store::PointStore> points);
+  explicit Collection(std::shared_ptr<store::PointStore> store);
 
-  store::PointStore& points() const { return *points_; }
+  // What asks and writes goes through this.
+  query::Points& points() const { return *points_; }
+  // What keeps them: for chores.
+  store::PointStore& store() const { return *store_; }
   const std::optional<CollectionModel>& model() const { return model_; }
   const std::optional<PassageOptions>& passages() const { return passages_; }
   // Where that model's vectors are: for SearchRequest and UpsertPoints, so that none meet those of a model that took
@@ -94,7 +98,8 @@ class Collection {
   std::vector<float> query_vector(std::string_view text, const Embedder& model) const;
 
  private:
-  std::shared_ptr<store::PointStore> points_;
+  std::shared_ptr<store::PointStore> store_;
+  std::shared_ptr<query::Points> points_;
   std::optional<CollectionModel> model_;
   std::optional<PassageOptions> passages_;
   std::optional<uint16_t> vector_slot_;

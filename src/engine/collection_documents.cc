@@ -111,7 +111,7 @@ class DocumentAdder {
     // The first passage tells what a document was when it was added.
     std::vector<store::PointId> firsts;
     for (const io::Document& document : documents) firsts.push_back(passage_id(document.path, 0));
-    const auto known = points_.get(firsts);
+    const auto known = points_.get(firsts, {});
     std::vector<Changed> changed;
     for (size_t i = 0; i < documents.size(); ++i) {
       Changed one{&documents[i],
@@ -181,7 +181,7 @@ class DocumentAdder {
     report_.documents_removed = gone.size();
   }
 
-  store::PointStore& points_;
+  query::Points& points_;
   const AddOptions& options_;
   AddReport& report_;
   TextEmbedder embedder_;

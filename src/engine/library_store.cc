@@ -41,7 +41,7 @@ class StoredLibrary final : public Library::Impl {
     dim = config->at("").dim;
   }
 
-  size_t passage_count() const override { return collection_.points().count(); }
+  size_t passage_count() const override { return collection_.points().count(std::nullopt); }
   size_t document_count() const override {
     return collection_.points().count(store::parse_filter(R"({"must": {"key": "passage", "match": {"value": 0}}})"));
   }
@@ -238,8 +238,8 @@ LibraryReport build_stored_library(const std::vector<std::string>& paths, const 
       throw Error(ErrorCode::not_found, fmt::format("{}: no documents (.txt .md .html .pdf) there{}",
                                                     paths.empty() ? "no path" : paths[0], first));
     }
-    collection.points().flush();
-    report.passage_count = collection.points().count();
+    collection.store().flush();
+    report.passage_count = collection.points().count(std::nullopt);
   } catch (const Error& error) {
     // Where the call itself was wrong there is nothing to go on with.
     if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::invalid_argument) base::remove_all(fresh);

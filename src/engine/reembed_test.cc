@@ -122,18 +122,18 @@ TEST_F(Reembed, MakesWhatACollectionOfTheOtherModelWouldHave) {
     std::vector<uint64_t> acknowledged;
     ReembedOptions options{.batch_points = 40};
     options.acknowledged = [&](uint64_t points) { acknowledged.push_back(points); };
-    const ReembedReport report = reembed(collection.points(), next, options);
-    EXPECT_EQ(report.points, collection.points().count());
+    const ReembedReport report = reembed(collection.store(), next, options);
+    EXPECT_EQ(report.points, collection.store().count());
     EXPECT_EQ(acknowledged.front(), 40u);
     EXPECT_EQ(acknowledged.back(), report.points);
     EXPECT_FALSE(report.was_done);
-    EXPECT_EQ(everything(collection.points()), everything(wanted.points()));
-    EXPECT_EQ(collection.points().config()->metadata, wanted.points().config()->metadata);
+    EXPECT_EQ(everything(collection.store()), everything(wanted.store()));
+    EXPECT_EQ(collection.store().config()->metadata, wanted.store().config()->metadata);
     const Collection now(database->open(fmt::format("old{}", dim)));
     EXPECT_EQ(now.model()->hash, "testing-2");
     EXPECT_EQ(now.add_documents({documents()}, next, {}).points, 0u);
     // The same again does nothing.
-    EXPECT_TRUE(reembed(collection.points(), next, {}).was_done);
+    EXPECT_TRUE(reembed(collection.store(), next, {}).was_done);
   }
 }
 
@@ -142,44 +142,44 @@ TEST_F(Reembed, GoesOnWhereItWasCutOff) {
   {
     const Collection collection = make("c", model);
     add_rows(collection, rows(200), model);
-    before = everything(collection.points());
+    before = everything(collection.store());
     const FailingEmbedder failing(130);
-    EXPECT_THAT(error_of([&] { reembed(collection.points(), failing, {.batch_points = 50}); }), HasSubstr("is gone"));
+    EXPECT_THAT(error_of([&] { reembed(collection.store(), failing, {.batch_points = 50}); }), HasSubstr("is gone"));
   }
   database.reset();
   database = std::make_unique<store::Database>(folder.path() / "db", options());
   const Collection collection(database->open("c"));
   // What is searched and added to is as it was.
   EXPECT_EQ(collection.model()->hash, "testing-1");
-  EXPECT_EQ(models(collection.points()).next->hash, "testing-2");
-  for (const auto& point : collection.points().scroll({.limit = 1000, .fields = {.vectors = {""}}}).points) {
+  EXPECT_EQ(models(collection.store()).next->hash, "testing-2");
+  for (const auto& point : collection.store().scroll({.limit = 1000, .fields = {.vectors = {""}}}).points) {
     EXPECT_EQ(point.vectors.at(0).second.values, before.at(point.id.text()).second);
   }
-  EXPECT_THAT(error_of([&] { reembed(collection.points(), TestingEmbedder(64, "testing-3"), {}); }),
+  EXPECT_THAT(error_of([&] { reembed(collection.store(), TestingEmbedder(64, "testing-3"), {}); }),
               AllOf(HasSubstr("being re-embedded with model 'testing' (testing-2)"), HasSubstr("--abandon")));
-  EXPECT_THAT(error_of([&] { reembed(collection.points(), model, {}); }), HasSubstr("--abandon"));
-  const ReembedReport report = reembed(collection.points(), other_model(), {.batch_points = 50});
+  EXPECT_THAT(error_of([&] { reembed(collection.store(), model, {}); }), HasSubstr("--abandon"));
+  const ReembedReport report = reembed(collection.store(), other_model(), {.batch_points = 50});
   EXPECT_EQ(report.done_before, 100u);
   EXPECT_EQ(report.points, 100u);
   const Collection wanted = make("wanted", other_model());
   add_rows(wanted, rows(200), other_model());
-  EXPECT_EQ(everything(collection.points()), everything(wanted.points()));
-  EXPECT_EQ(models(collection.points()).next, std::nullopt);
+  EXPECT_EQ(everything(collection.store()), everything(wanted.store()));
+  EXPECT_EQ(models(collection.store()).next, std::nullopt);
 }
 
 TEST_F(Reembed, CanBeGivenUp) {
   const Collection collection = make("c", model);
   add_rows(collection, rows(100), model);
-  const Everything before = everything(collection.points());
-  EXPECT_THAT(error_of([&] { abandon_reembed(collection.points()); }), HasSubstr("no re-embedding is under way"));
+  const Everything before = everything(collection.store());
+  EXPECT_THAT(error_of([&] { abandon_reembed(collection.store()); }), HasSubstr("no re-embedding is under way"));
   const FailingEmbedder failing(60);
-  EXPECT_THAT(error_of([&] { reembed(collection.points(), failing, {.batch_points = 30}); }), HasSubstr("is gone"));
-  abandon_reembed(collection.points());
-  EXPECT_EQ(everything(collection.points()), before);
-  EXPECT_EQ(models(collection.points()).now->hash, "testing-1");
-  EXPECT_FALSE(models(collection.points()).next.has_value());
+  EXPECT_THAT(error_of([&] { reembed(collection.store(), failing, {.batch_points = 30}); }), HasSubstr("is gone"));
+  abandon_reembed(collection.store());
+  EXPECT_EQ(everything(collection.store()), before);
+  EXPECT_EQ(models(collection.store()).now->hash, "testing-1");
+  EXPECT_FALSE(models(collection.store()).next.has_value());
   // What was made before does not count for the next one.
-  const ReembedReport report = reembed(collection.points(), other_model(24), {});
+  const ReembedReport report = reembed(collection.store(), other_model(24), {});
   EXPECT_EQ(report.done_before, 0u);
   EXPECT_EQ(report.points, 100u);
 }
@@ -192,24 +192,24 @@ TEST_F(Reembed, RefusesPointsThatHaveAVectorAndNoTextBeforeItWritesAnything) {
     bare.points.push_back({PointId::of(50 + bare.points.size()), {{"", {std::vector<float>(64, 1), {}}}}, payload, 0});
   }
   bare.points.push_back({PointId::of(60), {}, R"({"neither":"vector nor text"})", 0});
-  const uint64_t version = collection.points().write(bare).version;
-  EXPECT_THAT(error_of([&] { reembed(collection.points(), other_model(), {}); }),
+  const uint64_t version = collection.store().write(bare).version;
+  EXPECT_THAT(error_of([&] { reembed(collection.store(), other_model(), {}); }),
               AllOf(HasSubstr("3 points have a vector and no text"), HasSubstr("the first is 50")));
-  EXPECT_EQ(collection.points().config()->vectors.size(), 1u);
-  EXPECT_EQ(collection.points().info().version, version);
-  collection.points().write(store::DeletePoints{{PointId::of(50), PointId::of(51), PointId::of(52)}});
-  EXPECT_EQ(reembed(collection.points(), other_model(), {}).points, 20u);
-  EXPECT_EQ(collection.points().count(), 21u);
+  EXPECT_EQ(collection.store().config()->vectors.size(), 1u);
+  EXPECT_EQ(collection.store().info().version, version);
+  collection.store().write(store::DeletePoints{{PointId::of(50), PointId::of(51), PointId::of(52)}});
+  EXPECT_EQ(reembed(collection.store(), other_model(), {}).points, 20u);
+  EXPECT_EQ(collection.store().count(), 21u);
 }
 
 TEST_F(Reembed, CountsTextsOfWhichTheNewModelKnowsNothing) {
   const Collection collection = make("c", other_model());
   add_rows(collection, rows(20), other_model());
   add_rows(collection, put("odd.jsonl", "{\"id\": 900, \"text\": \"zzzz\"}\n"), other_model());
-  const ReembedReport report = reembed(collection.points(), model, {});
+  const ReembedReport report = reembed(collection.store(), model, {});
   EXPECT_EQ(report.points, 20u);
   EXPECT_EQ(report.empty, 1u);
-  const Everything all = everything(collection.points());
+  const Everything all = everything(collection.store());
   EXPECT_EQ(all.size(), 21u);
   EXPECT_TRUE(all.at("900").second.empty());
 }
@@ -218,9 +218,9 @@ TEST_F(Reembed, LeavesPayloadsAndTimesOfExpiryAlone) {
   const Collection collection = make("c", model);
   store::Point point{PointId::of(1), {{"", {std::vector<float>(64, 1), {}}}}, R"({"text":"a thing","b":[1,2]})", 1};
   point.expires_ms = 4102444800000;
-  collection.points().write(store::UpsertPoints{{point}});
-  reembed(collection.points(), other_model(), {});
-  const auto now = *collection.points().get(std::vector{PointId::of(1)})[0];
+  collection.store().write(store::UpsertPoints{{point}});
+  reembed(collection.store(), other_model(), {});
+  const auto now = *collection.store().get(std::vector{PointId::of(1)})[0];
   EXPECT_EQ(now.payload, point.payload);
   EXPECT_EQ(now.expires_ms, point.expires_ms);
 }
@@ -248,13 +248,13 @@ TEST_F(Reembed, GivesNoPointTheVectorOfATextThatItHadBefore) {
   const Collection collection = make("c", model);
   add_rows(collection, rows(30), model);
   const ChangingEmbedder changing(
-      collection.points(),
+      collection.store(),
       {store::ChangePayload{{PointId::of(3)}, store::PayloadChange::merge, R"({"text":"quite another"})", "", {}},
        store::UpsertPoints{{{PointId::of(4), {{"", {std::vector<float>(64, 1), {}}}}, R"({"text":"as other"})", 0},
                             {PointId::of(77), {{"", {std::vector<float>(64, 1), {}}}}, R"({"text":"one more"})", 0}}},
        store::DeletePoints{{PointId::of(5)}}});
-  reembed(collection.points(), changing, {.batch_points = 10});
-  const Everything all = everything(collection.points());
+  reembed(collection.store(), changing, {.batch_points = 10});
+  const Everything all = everything(collection.store());
   EXPECT_EQ(all.size(), 30u);
   expect_vectors_of_texts(all);
 }
@@ -268,10 +268,10 @@ TEST_F(Reembed, FindsWhatIsAddedUntilTheVeryEnd) {
     if (added == 8) return;
     const store::Point point{
         PointId::of(100 + added++), {{"", {std::vector<float>(64, 1), {}}}}, R"({"text":"new"})", 0};
-    collection.points().write(store::UpsertPoints{{point}});
+    collection.store().write(store::UpsertPoints{{point}});
   };
-  EXPECT_EQ(reembed(collection.points(), other_model(), options).points, 38u);
-  expect_vectors_of_texts(everything(collection.points()));
+  EXPECT_EQ(reembed(collection.store(), other_model(), options).points, 38u);
+  expect_vectors_of_texts(everything(collection.store()));
 }
 
 // Others search and write while it runs: the old model's answers until the new one's, and never a mixture.
@@ -286,7 +286,7 @@ TEST_F(Reembed, ServesTheOldModelUntilTheNewOneHasAllPoints) {
   request.expected_slot = collection.vector_slot();
   const auto answer_of = [&] {
     std::vector<std::pair<uint64_t, float>> out;
-    for (const auto& found : collection.points().search(request).points) {
+    for (const auto& found : collection.store().search(request).points) {
       out.emplace_back(found.point.id.number(), found.score);
     }
     return out;
@@ -320,13 +320,13 @@ TEST_F(Reembed, ServesTheOldModelUntilTheNewOneHasAllPoints) {
           << error.what();
     }
   });
-  reembed(collection.points(), other_model(), {.batch_points = 7});
+  reembed(collection.store(), other_model(), {.batch_points = 7});
   running = false;
   searcher.join();
   adder.join();
   EXPECT_GT(searches, 0u);
   EXPECT_GT(added, 0u);
-  const Everything all = everything(collection.points());
+  const Everything all = everything(collection.store());
   EXPECT_GE(all.size(), kRows);
   expect_vectors_of_texts(all);
   // Whoever opened the collection before is told, whatever the vectors' length.

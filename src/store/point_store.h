@@ -38,6 +38,7 @@
 #include "store/payload/facet_counter.h"
 #include "store/payload/field_index.h"
 #include "store/payload/filter.h"
+#include "store/reading.h"
 #include "store/snapshot.h"
 #include "store/view.h"
 
@@ -53,79 +54,6 @@ struct StoreOptions {
   size_t changed_rows_max = 1000;
   // Milliseconds since 1970; the system's clock where empty.
   std::function<uint64_t()> now_ms = {};
-};
-
-// What to return of points.
-struct Fields {
-  bool payload = true;
-  bool all_vectors = false;
-  std::vector<std::string> vectors = {};
-};
-
-struct SearchRequest {
-  std::string vector;  // its name
-  // Where it has a value, that vector must be in this slot, or the search fails: invalid. A query that a model made
-  // must not be compared with vectors of another.
-  std::optional<uint16_t> expected_slot = std::nullopt;
-  VectorValue query;
-  size_t limit = 10;
-  double target_recall = 0.95;
-  size_t breadth = 0;  // of walks, instead of what target_recall needs
-  bool exact = false;
-  std::optional<Filter> filter = std::nullopt;
-  std::optional<float> score_threshold = std::nullopt;  // scores that are worse are left out
-  Fields fields = {};
-};
-
-struct FoundPoint {
-  StoredPoint point;
-  float score = 0;
-};
-
-// How a part of the collection was searched.
-struct PartPlan {
-  std::string part;  // "segment 3", "newest rows", "segment 4 (damaged)"
-  uint64_t rows = 0;
-  std::string plan;  // SearchPlan's name, or "truth"
-  bool exact = true;
-  uint64_t compared = 0;
-  double expected_recall = 1;
-};
-
-struct SearchAnswer {
-  std::vector<FoundPoint> points;  // best first; of equal scores, the smaller id
-  bool exact = true;
-  std::vector<PartPlan> parts;
-  uint64_t payloads_read = 0;              // by the filter, where no index could answer it
-  std::vector<std::string> without_index;  // paths of the filter that no index helped with
-};
-
-struct ScrollRequest {
-  std::optional<PointId> from = std::nullopt;  // the first id that may be in the answer
-  size_t limit = 10;
-  std::optional<Filter> filter = std::nullopt;
-  Fields fields = {};
-};
-
-// The points in the order of a number or moment in their payloads; those that have none are left out, and one that has
-// several is there once, by the first of them in that order.
-struct OrderRequest {
-  KeyPath key;
-  bool descending = false;
-  std::optional<OrderValue> start_from = std::nullopt;
-  size_t limit = 10;
-  std::optional<Filter> filter = std::nullopt;
-  Fields fields = {};
-};
-
-struct OrderedPoint {
-  StoredPoint point;
-  OrderValue value;
-};
-
-struct ScrollAnswer {
-  std::vector<StoredPoint> points;  // ascending ids
-  std::optional<PointId> next;      // where to go on; nothing at the end
 };
 
 struct StoreInfo {

@@ -83,7 +83,7 @@ void list(const DatabaseSettings& settings, const Context& context) {
     const std::string vector = config->vectors.empty() ? "none" : fmt::format("{}", config->vectors[0].dim);
     const std::string metric = config->vectors.empty() ? "" : std::string(sextant::name(config->vectors[0].metric));
     const std::string model = collection.model() ? collection.model()->name : "";
-    const uint64_t points = collection.points().count();
+    const uint64_t points = collection.points().count(std::nullopt);
     out.push_back({{"name", name}, {"points", points}, {"metric", metric}, {"model", model}, {"aliases", aliases}});
     table.add({name, fmt::format("{}", points), vector, metric, model, fmt::format("{}", fmt::join(aliases, ", "))});
   }
@@ -100,7 +100,7 @@ void info(const DatabaseSettings& settings, const Context& context) {
   const auto database = open_database(settings, context, Access::read);
   const engine::Collection collection(database->open(settings.collection));
   const auto config = collection.points().config();
-  const store::StoreInfo info = collection.points().info();
+  const store::StoreInfo info = collection.store().info();
   ordered_json out = {{"name", settings.collection},
                       {"points", info.points},
                       {"version", info.version},

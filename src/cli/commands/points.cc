@@ -8,6 +8,7 @@
 #include "cli/database.h"
 #include "cli/points_file.h"
 #include "cli/table.h"
+#include "query/stored_points.h"
 
 namespace sextant::cli {
 namespace {
@@ -48,7 +49,7 @@ void show(const store::StoredPoint& point, const store::StoreConfig& config, con
 
 void get(const PointsSettings& settings, const Context& context) {
   const auto database = open_database(settings.database, context, Access::read);
-  const auto points = database->open(settings.database.collection);
+  const auto points = query::stored_points(database->open(settings.database.collection));
   const auto ids = ids_of(settings.ids);
   const auto found = points->get(ids, {.all_vectors = settings.vectors});
   std::vector<std::string> missing;
@@ -71,7 +72,7 @@ void remove(const PointsSettings& settings, const Context& context) {
     throw Error(ErrorCode::invalid_argument, "ID or --filter: give one of the two");
   }
   const auto database = open_database(settings.database, context, Access::write);
-  const auto points = database->open(settings.database.collection);
+  const auto points = query::stored_points(database->open(settings.database.collection));
   const store::Written written = filter ? points->write_where(*filter, store::DeletePoints{})
                                         : points->write(store::DeletePoints{ids_of(settings.ids)});
   if (context.json) {
@@ -82,7 +83,7 @@ void remove(const PointsSettings& settings, const Context& context) {
   }
 }
 
-void write_file(const PointsSettings& settings, const store::PointStore& points, const Context& context) {
+void write_file(const PointsSettings& settings, const query::Points& points, const Context& context) {
   PointsFileOptions options;
   if (settings.from) options.from = store::PointId::parse(*settings.from);
   options.filter = filter_of(settings);
@@ -111,7 +112,7 @@ void write_file(const PointsSettings& settings, const store::PointStore& points,
 
 void scroll(const PointsSettings& settings, const Context& context) {
   const auto database = open_database(settings.database, context, Access::read);
-  const auto points = database->open(settings.database.collection);
+  const auto points = query::stored_points(database->open(settings.database.collection));
   if (!settings.output.empty()) {
     write_file(settings, *points, context);
     return;
@@ -146,15 +147,15 @@ void scroll(const PointsSettings& settings, const Context& context) {
 
 void count(const PointsSettings& settings, const Context& context) {
   const auto database = open_database(settings.database, context, Access::read);
-  const auto points = database->open(settings.database.collection);
+  const auto points = query::stored_points(database->open(settings.database.collection));
   const auto filter = filter_of(settings);
-  const uint64_t found = filter ? points->count(*filter) : points->count();
+  const uint64_t found = points->count(filter);
   print(context.json ? fmt::format("{{\"count\": {}}}\n", found) : fmt::format("{}\n", found));
 }
 
 void facet(const PointsSettings& settings, const Context& context) {
   const auto database = open_database(settings.database, context, Access::read);
-  const auto points = database->open(settings.database.collection);
+  const auto points = query::stored_points(database->open(settings.database.collection));
   const auto counts = points->facet(store::KeyPath::parse(settings.ids.front()), filter_of(settings), settings.limit);
   ordered_json out = ordered_json::array();
   Table table({"value", "points"});

@@ -229,7 +229,7 @@ void search_collection(const SearchSettings& options, const Context& context) {
   }
   print(
       faint(fmt::format("{:.2f} ms: {:.2f} to embed the question, {:.2f} to search {} points, {}", embed_ms + search_ms,
-                        embed_ms, search_ms, collection.points().count(), answer.exact ? "exactly" : "approximately")) +
+                        embed_ms, search_ms, collection.points().count(std::nullopt), answer.exact ? "exactly" : "approximately")) +
       "\n");
 }
 
