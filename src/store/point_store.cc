@@ -45,7 +45,7 @@ PointStore::~PointStore() {
   {
     std::lock_guard lock(keep_mutex_);
     stopping_ = true;
-    stop_builds_ = true;
+    stop_builds_ = stop_tidying_ = true;
   }
   keep_changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();

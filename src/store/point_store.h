@@ -18,6 +18,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -49,6 +50,8 @@ struct StoreOptions {
   bool background = true;  // false: segments are made by flush() alone, for tests
   // Nothing on the disk is changed: writes, and whatever makes segments, throw unsupported.
   bool read_only = false;
+  // After so long without a write the background tidies up: small segments are merged, the truth is compacted.
+  std::chrono::milliseconds rest_after = std::chrono::seconds(5);
   // A segment's index of payloads is made again where more of its rows changed since, and more than a twentieth of
   // them.
   size_t changed_rows_max = 1000;
@@ -228,6 +231,7 @@ class PointStore {
   std::string last_error_;
   std::mutex build_mutex_;  // held while a segment is made: one at a time
   std::atomic<bool> stop_builds_ = false;
+  mutable std::atomic<bool> stop_tidying_ = false;  // there is something better to do
   std::thread keeper_;
   std::thread syncer_;
 };

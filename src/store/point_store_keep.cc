@@ -12,8 +12,6 @@
 namespace sextant::store {
 namespace {
 
-// After so long without a write small segments are merged.
-constexpr auto kRestAfter = std::chrono::seconds(5);
 // Tails that wait for a graph; more are written to the disk first.
 constexpr size_t kTailsInMemory = 8;
 // Tails at which writers wait for the disk.
@@ -45,6 +43,7 @@ std::vector<PartSize> sizes_of(const View& view) {
 
 void PointStore::wake() const {
   std::lock_guard lock(keep_mutex_);
+  stop_tidying_ = true;
   ++wakes_;
   keep_changed_.notify_all();
 }
@@ -53,7 +52,7 @@ void PointStore::keep() {
   base::lower_thread_priority();
   is_keeper = true;
   std::unique_lock lock(keep_mutex_);
-  bool rest = false, failed = false;
+  bool rest = false, failed = false, tidied = false;
   while (!stopping_) {
     const uint64_t wakes = wakes_;
     busy_ = true;
@@ -65,6 +64,10 @@ void PointStore::keep() {
       worked = build_next(rest);
       if (!worked) index_payloads();
       if (!worked) sweep_vectors();
+      if (!worked && rest && !tidied) {
+        view()->truth->compact_deleted(stop_tidying_);
+        tidied = true;
+      }
     } catch (const std::exception& caught) {
       error = caught.what();
     }
@@ -80,7 +83,9 @@ void PointStore::keep() {
       keep_changed_.wait_for(lock, kRetryAfter, [&] { return stopping_; });
       rest = false;
     } else {
-      rest = !keep_changed_.wait_for(lock, kRestAfter, woken);
+      rest = !keep_changed_.wait_for(lock, options_.rest_after, woken);
+      if (rest && !stop_builds_) stop_tidying_ = false;
+      tidied = tidied && rest;
     }
   }
 }

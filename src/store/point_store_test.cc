@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
+#include <thread>
 
 #include "sextant/error.h"
 #include "store/testing_points.h"
@@ -25,6 +27,39 @@ SearchRequest near(std::vector<float> vector, size_t limit) {
   request.query.values = std::move(vector);
   request.limit = limit;
   return request;
+}
+
+TEST(PointStores, GiveSpaceBackAfterDeletesWithoutBeingAsked) {
+  constexpr size_t kPoints = 4000, kDim = 256;
+  StoreConfig config = testing_config(kDim);
+  config.durability = Durability::periodic;
+  TestingStore store(config, {.rest_after = std::chrono::milliseconds(50)});
+  for (size_t first = 0; first < kPoints; first += 500) {
+    UpsertPoints upsert;
+    for (size_t i = first; i < first + 500; ++i) {
+      upsert.points.push_back(testing_point(i, std::vector<float>(kDim, static_cast<float>(i))));
+    }
+    store->write(upsert);
+  }
+  store->compact();
+  auto disk_bytes = [&] {
+    const StoreInfo info = store->info();
+    uint64_t bytes = info.truth_bytes;
+    for (const auto& segment : info.segments) bytes += segment.disk_bytes;
+    return bytes;
+  };
+  const uint64_t before = disk_bytes();
+  EXPECT_GT(before, 2 * kPoints * kDim * sizeof(float));
+  DeletePoints most;
+  for (size_t i = 0; i < kPoints; ++i) {
+    if (i % 20 != 0) most.ids.push_back(PointId::of(i));
+  }
+  store->write(most);
+  // Half a minute would be a mistake, not a busy machine.
+  for (int i = 0; i < 600 && disk_bytes() > before / 4; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_LT(disk_bytes(), before / 4);
+  EXPECT_EQ(store->count(), kPoints / 20);
+  EXPECT_EQ(ids_of(store->search(near(std::vector<float>(kDim, 1000), 1))), std::vector<uint64_t>{1000});
 }
 
 TEST(PointStores, FindWhatWasWrittenAndForgetWhatWasDeleted) {

@@ -471,11 +471,45 @@ uint64_t Truth::disk_bytes() const {
   return bytes;
 }
 
+namespace {
+
+rocksdb::CompactRangeOptions compaction_options() {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  return options;
+}
+
+}  // namespace
+
 void Truth::compact() {
   for (rocksdb::ColumnFamilyHandle* handle : families_) {
-    rocksdb::CompactRangeOptions options;
-    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    store::check(db_->CompactRange(options, handle, nullptr, nullptr), where());
+    store::check(db_->CompactRange(compaction_options(), handle, nullptr, nullptr), where());
+  }
+}
+
+void Truth::compact_deleted(std::atomic<bool>& stop) {
+  // Fewer take no space worth mentioning.
+  constexpr uint64_t kDeletedMin = 1000;
+  constexpr uint64_t kPart = 10;
+  for (rocksdb::ColumnFamilyHandle* handle : families_) {
+    uint64_t entries = 0, deleted = 0, in_memory = 0;
+    rocksdb::TablePropertiesCollection tables;
+    store::check(db_->GetPropertiesOfAllTables(handle, &tables), where());
+    for (const auto& [name, table] : tables) {
+      entries += table->num_entries;
+      deleted += table->num_deletions;
+    }
+    // Those that only logs have will be in tables by the compaction.
+    if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kNumDeletesActiveMemTable, &in_memory)) {
+      entries += in_memory;
+      deleted += in_memory;
+    }
+    if (deleted < kDeletedMin || deleted < entries / kPart) continue;
+    rocksdb::CompactRangeOptions options = compaction_options();
+    options.canceled = &stop;
+    const rocksdb::Status status = db_->CompactRange(options, handle, nullptr, nullptr);
+    if (stop) return;
+    store::check(status, where());
   }
 }
 

@@ -15,6 +15,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -175,6 +176,8 @@ class Truth {
   uint64_t disk_bytes() const;
   // Gives the space of what was deleted back, now.
   void compact();
+  // The same, where that is a tenth of what is there or more; STOP ends it early.
+  void compact_deleted(std::atomic<bool>& stop);
 
  private:
   [[noreturn]] void corrupted(const std::string& what) const;
