@@ -79,12 +79,34 @@ void FilterRows::look(std::vector<uint64_t>& words, const std::function<PointId(
   flush();
 }
 
+std::vector<bool> FilterRows::look(std::span<const PointId> ids) {
+  std::vector<bool> out;
+  for (size_t first = 0; first < ids.size(); first += kPointsAtOnce) {
+    const auto some = ids.subspan(first, std::min(kPointsAtOnce, ids.size() - first));
+    const auto records = view_.truth->find(some, view_.moment.get());
+    for (size_t i = 0; i < some.size(); ++i) out.push_back(records[i] && matches(some[i], *records[i]));
+  }
+  return out;
+}
+
+void FilterRows::look(const SegmentPart& part, std::vector<uint64_t>& maybe) {
+  look(maybe, [&](uint32_t place) { return part.segment->id(place); });
+}
+
 std::vector<uint64_t> FilterRows::places(const SegmentPart& part) {
+  Bounds bounds = this->bounds(part);
+  look(part, bounds.maybe);
+  for (size_t w = 0; w < bounds.sure.size(); ++w) bounds.sure[w] |= bounds.maybe[w];
+  return std::move(bounds.sure);
+}
+
+FilterRows::Bounds FilterRows::bounds(const SegmentPart& part) {
   std::vector<uint64_t> words = alive_places(part.segment->size(), part.dead);
-  const auto id_of = [&](uint32_t place) { return part.segment->id(place); };
+  Bounds out;
+  out.sure.resize(words.size());
   if (!part.payload) {
-    look(words, id_of);
-    return words;
+    out.maybe = std::move(words);
+    return out;
   }
   // What the index says of a payload that changed since is out of date.
   std::vector<uint64_t> changed = words;
@@ -93,13 +115,13 @@ std::vector<uint64_t> FilterRows::places(const SegmentPart& part) {
   const Points points(view_, part);
   const RowBounds bounds = part.payload->evaluate(filter_, RowSet::of_words(words), points);
   bounds.maybe.or_into(changed);
-  look(changed, id_of);
-  bounds.sure.or_into(changed);
+  bounds.sure.or_into(out.sure);
   for (const std::string& path : bounds.without_index) {
     const auto at = std::lower_bound(without_index_.begin(), without_index_.end(), path);
     if (at == without_index_.end() || *at != path) without_index_.insert(at, path);
   }
-  return changed;
+  out.maybe = std::move(changed);
+  return out;
 }
 
 std::vector<uint64_t> FilterRows::places(const TailPart& part) {

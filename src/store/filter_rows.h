@@ -27,6 +27,15 @@ class FilterRows {
   // The places that may be found, place p being bit p % 64 of words[p / 64]; dead rows are left out.
   std::vector<uint64_t> places(const SegmentPart& part);
   std::vector<uint64_t> places(const TailPart& part);
+  // Places of a segment that match, and those of which only their payloads tell.
+  struct Bounds {
+    std::vector<uint64_t> sure, maybe;
+  };
+  Bounds bounds(const SegmentPart& part);
+  // Of the places of MAYBE, those whose points match stay.
+  void look(const SegmentPart& part, std::vector<uint64_t>& maybe);
+  // Whether each of the points, which are there, matches.
+  std::vector<bool> look(std::span<const PointId> ids);
   // Calls take for every point of the view that matches, in no order.
   void for_each(const std::function<void(const PointId&)>& take);
   // Calls take_index for the matching places of each segment that has an index on PATH, and take_point for every other

@@ -12,6 +12,8 @@
 namespace sextant::store {
 namespace {
 
+// So many newest rows are worth a segment although there is room for more.
+constexpr size_t kRowsOfASegment = 1000;
 // Tails that wait for a graph; more are written to the disk first.
 constexpr size_t kTailsInMemory = 8;
 // Tails at which writers wait for the disk.
@@ -64,6 +66,11 @@ void PointStore::keep() {
       worked = build_next(rest);
       if (!worked) index_payloads();
       if (!worked) sweep_vectors();
+      if (!worked && rest && view()->tails.back().count >= kRowsOfASegment) {
+        // Nothing more comes, so what there is gets indexes, too.
+        freeze_tail();
+        worked = true;
+      }
       if (!worked && rest && !tidied) {
         view()->truth->compact_deleted(stop_tidying_);
         tidied = true;

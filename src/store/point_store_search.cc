@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <unordered_map>
 
 #include "sextant/error.h"
 #include "store/best_rows.h"
@@ -24,6 +26,9 @@ struct FoundDamage {
   std::shared_ptr<const Segment> segment;
   std::string what;
 };
+
+// Fewer payloads are looked at before anything is compared.
+constexpr size_t kLookedAtMin = 256;
 
 // A search of one view for one query.
 class Search {
@@ -81,8 +86,7 @@ class Search {
 
  private:
   // Places that may be found, as numbers of the column's index; nullptr: all.
-  const AllowedIds* allowed(const SegmentPart& part, const Segment::Column& column) {
-    if (filter_) return &owned_.emplace_back(numbers(column, filter_->places(part)));
+  const AllowedIds* alive(const SegmentPart& part, const Segment::Column& column) {
     if (part.dead.empty()) return nullptr;
     auto alive = [&] { return numbers(column, alive_places(part.segment->size(), part.dead)); };
     if (!column.places.empty()) return &owned_.emplace_back(alive());
@@ -101,7 +105,7 @@ class Search {
   }
 
   // What is mapped was not read when it was opened, so anything may stand in it.
-  void add(const SegmentPart& part, const Segment::Column& column, uint64_t number, float score) {
+  Candidate checked(const SegmentPart& part, const Segment::Column& column, uint64_t number, float score) {
     const Segment& segment = *part.segment;
     if (number >= column.size) {
       throw FoundDamage{part.segment, fmt::format("an index of {} rows finds row {}", column.size, number)};
@@ -112,32 +116,106 @@ class Search {
       throw FoundDamage{part.segment, fmt::format("place {} is row {}, expected {} to {}", place, row,
                                                   part.info.row_begin, part.info.row_end)};
     }
-    found_.push_back({segment.id(place), row, score});
+    return {segment.id(place), row, score};
+  }
+  void add(const SegmentPart& part, const Segment::Column& column, uint64_t number, float score) {
+    found_.push_back(checked(part, column, number, score));
   }
   void add(const SegmentPart& part, const Segment::Column& column, const std::vector<IndexHit>& hits) {
     for (const IndexHit& hit : hits) add(part, column, hit.id, hit.score);
+  }
+
+  IndexSearchResult search_dense(const Segment::Column& column, size_t k, const AllowedIds* allowed, PartPlan& plan) {
+    IndexSearchOptions options;
+    options.k = k;
+    options.target_recall = request_.target_recall;
+    options.breadth = request_.breadth == 0 ? 0 : std::max(k, request_.breadth);
+    options.exact = request_.exact;
+    options.allowed = allowed;
+    IndexSearchResult result = column.dense->search(request_.query.values, options);
+    plan.plan = name(result.plan);
+    plan.exact = result.exact;
+    plan.compared += result.compared;
+    plan.expected_recall = result.expected_recall;
+    return result;
+  }
+
+  // Where payloads must be looked at: those of the nearest, until enough of them match. NEAREST gives the k nearest of
+  // ROWS rows, best first; is_sure, whether a row matches without a look. False, and nothing is found, where so few
+  // match that all had better be looked at.
+  template <class Nearest, class IsSure>
+  bool filter_afterwards(size_t rows, const Nearest& nearest, const IsSure& is_sure) {
+    constexpr size_t kFirst = 64, kMost = 4096, kPart = 16;
+    std::unordered_map<uint64_t, bool> matches;  // by row
+    for (size_t k = std::min(std::max(kFirst, 4 * request_.limit), rows);; k = std::min(4 * k, rows)) {
+      const std::vector<Candidate> hits = nearest(k);
+      std::vector<PointId> ids;
+      std::vector<uint64_t> asked;
+      for (const Candidate& hit : hits) {
+        if (!matches.emplace(hit.row, true).second || is_sure(hit.row)) continue;
+        ids.push_back(hit.id);
+        asked.push_back(hit.row);
+      }
+      const std::vector<bool> looked_at = filter_->look(ids);
+      for (size_t i = 0; i < ids.size(); ++i) matches[asked[i]] = looked_at[i];
+      std::vector<Candidate> matching;
+      for (const Candidate& hit : hits) {
+        if (matching.size() < request_.limit && matches[hit.row]) matching.push_back(hit);
+      }
+      // Of those that are as near as the last there may be others, of smaller ids.
+      const bool enough = matching.size() == request_.limit && matching.back().score != hits.back().score;
+      if (enough || hits.size() < k || k == rows) {
+        found_.insert(found_.end(), matching.begin(), matching.end());
+        return true;
+      }
+      if (k >= std::max(kMost, rows / kPart)) return false;
+    }
+  }
+
+  // A filter that indexes of payloads cannot answer alone.
+  bool search_dense_then_filter(const SegmentPart& part, const Segment::Column& column,
+                                const FilterRows::Bounds& bounds, PartPlan& plan) {
+    std::vector<uint64_t> either = bounds.sure;
+    for (size_t w = 0; w < either.size(); ++w) either[w] |= bounds.maybe[w];
+    const bool all = !part.payload && part.dead.empty();
+    const AllowedIds* allowed = all ? nullptr : &owned_.emplace_back(numbers(column, std::move(either)));
+    const bool found = filter_afterwards(
+        allowed == nullptr ? column.size : std::min<size_t>(column.size, allowed->count()),
+        [&](size_t k) {
+          std::vector<Candidate> hits;
+          for (const IndexHit& hit : search_dense(column, k, allowed, plan).hits) {
+            hits.push_back(checked(part, column, hit.id, hit.score));
+          }
+          return hits;
+        },
+        [&](uint64_t row) {
+          const std::optional<uint32_t> place = part.segment->find(row);
+          return place && (bounds.sure[*place / 64] >> (*place % 64) & 1) != 0;
+        });
+    if (found) plan.plan += ", filtered afterwards";
+    return found;
   }
 
   void search_segment(const SegmentPart& part, PartPlan& plan) {
     const Segment& segment = *part.segment;
     const Segment::Column* column = segment.column(config_);
     plan.plan = name(SearchPlan::scan);
-    if (column == nullptr) return;
-    const AllowedIds* allowed = this->allowed(part, *column);
+    if (column == nullptr || request_.limit == 0) return;
+    const AllowedIds* allowed = nullptr;
+    if (filter_) {
+      FilterRows::Bounds bounds = filter_->bounds(part);
+      size_t unsure = 0;
+      for (const uint64_t word : bounds.maybe) unsure += static_cast<size_t>(std::popcount(word));
+      if (column->dense && unsure > kLookedAtMin && search_dense_then_filter(part, *column, bounds, plan)) return;
+      filter_->look(part, bounds.maybe);
+      for (size_t w = 0; w < bounds.sure.size(); ++w) bounds.sure[w] |= bounds.maybe[w];
+      allowed = &owned_.emplace_back(numbers(*column, std::move(bounds.sure)));
+    } else {
+      allowed = alive(part, *column);
+    }
     if (allowed != nullptr && allowed->count() == 0) return;
     if (column->dense) {
-      IndexSearchOptions options;
-      options.k = request_.limit;
-      options.target_recall = request_.target_recall;
-      options.breadth = request_.breadth;
-      options.exact = request_.exact;
-      options.allowed = allowed;
-      const IndexSearchResult result = column->dense->search(request_.query.values, options);
-      plan.plan = name(result.plan);
-      plan.exact = result.exact;
-      plan.compared = result.compared;
-      plan.expected_recall = result.expected_recall;
-      add(part, *column, result.hits);
+      add(part, *column, search_dense(*column, request_.limit, allowed, plan).hits);
     } else if (column->multi) {
       MultiSearchOptions options;
       options.k = request_.limit;
@@ -168,15 +246,26 @@ class Search {
   }
 
   void search_tail(const TailPart& part) {
-    const std::vector<uint64_t> words = filter_ ? filter_->places(part) : alive_places(part.count, part.dead);
-    const std::vector<uint32_t> places =
-        part.tail->candidates(config_, request_.query, request_.limit, part.count, words);
-    BestRows best(request_.limit, higher_is_nearer(config_.metric),
-                  [&](uint64_t a, uint64_t b) { return part.tail->id(a) < part.tail->id(b); });
-    part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
-    for (const ScoredRow& hit : best.take()) {
-      found_.push_back({part.tail->id(hit.row), part.tail->row(hit.row), hit.score});
+    if (request_.limit == 0) return;
+    std::vector<uint64_t> words = alive_places(part.count, part.dead);
+    const auto nearest = [&](size_t k) {
+      const std::vector<uint32_t> places = part.tail->candidates(config_, request_.query, k, part.count, words);
+      BestRows best(k, higher_is_nearer(config_.metric),
+                    [&](uint64_t a, uint64_t b) { return part.tail->id(a) < part.tail->id(b); });
+      part.tail->score(config_, scorer_, places, [&](uint32_t at, float score) { best.push(at, score); });
+      std::vector<Candidate> hits;
+      for (const ScoredRow& hit : best.take()) {
+        hits.push_back({part.tail->id(hit.row), part.tail->row(hit.row), hit.score});
+      }
+      return hits;
+    };
+    if (filter_) {
+      const auto is_sure = [](uint64_t) { return false; };
+      if (part.count > kLookedAtMin && filter_afterwards(part.count, nearest, is_sure)) return;
+      words = filter_->places(part);
     }
+    const std::vector<Candidate> hits = nearest(request_.limit);
+    found_.insert(found_.end(), hits.begin(), hits.end());
   }
 
   void search_truth(const SegmentPart& part, PartPlan& plan) {

@@ -62,6 +62,69 @@ TEST(PointStores, GiveSpaceBackAfterDeletesWithoutBeingAsked) {
   EXPECT_EQ(ids_of(store->search(near(std::vector<float>(kDim, 1000), 1))), std::vector<uint64_t>{1000});
 }
 
+TEST(PointStores, IndexNewestRowsWhenNoMoreCome) {
+  StoreConfig config = testing_config(2);
+  config.tail_rows_max = 8192;
+  TestingStore store(config, {.rest_after = std::chrono::milliseconds(50)});
+  UpsertPoints upsert;
+  for (int i = 0; i < 1200; ++i) upsert.points.push_back(testing_point(i, {static_cast<float>(i), 0}));
+  store->write(upsert);
+  for (int i = 0; i < 600 && store->info().indexed_points < 1200; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(store->info().indexed_points, 1200u);
+  EXPECT_EQ(store->info().tail_rows, 0u);
+}
+
+TEST(PointStores, FilterTheNearestFirstWhereNoIndexHelps) {
+  constexpr int kPoints = 5000;
+  StoreConfig config = testing_config(2);
+  config.tail_rows_max = 8192;
+  TestingStore store(config);
+  auto write = [&](int begin, int end) {
+    UpsertPoints upsert;
+    for (int i = begin; i < end; ++i) {
+      const std::string payload =
+          "{\"tenth\":" + std::to_string(i % 10) + ",\"rare\":" + std::to_string(i % 2500) + "}";
+      upsert.points.push_back(testing_point(i, {static_cast<float>(i), static_cast<float>(i % 7)}, payload));
+    }
+    store->write(upsert);
+  };
+  auto search = [&](const char* key, int value, size_t limit) {
+    SearchRequest request = near({1234.4f, 3}, limit);
+    request.exact = true;
+    request.filter = parse_filter("{\"must\":{\"key\":\"" + std::string(key) +
+                                  "\",\"match\":{\"value\":" + std::to_string(value) + "}}}");
+    return store->search(request);
+  };
+  auto expect = [&](const SearchAnswer& answer, int step, int rest, size_t limit) {
+    std::vector<std::pair<double, uint64_t>> all;
+    for (int i = rest; i < kPoints; i += step) {
+      all.emplace_back(std::hypot(i - double{1234.4f}, i % 7 - 3.0), static_cast<uint64_t>(i));
+    }
+    std::sort(all.begin(), all.end());
+    all.resize(std::min(all.size(), limit));
+    ASSERT_EQ(answer.points.size(), all.size());
+    for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(answer.points[i].point.id.number(), all[i].second);
+  };
+  write(0, 3000);
+  store->flush();
+  write(3000, kPoints);
+  SearchAnswer some = search("tenth", 4, 10);
+  expect(some, 10, 4, 10);
+  EXPECT_LT(some.payloads_read, 1500u);
+  EXPECT_THAT(some.parts[0].plan, HasSubstr("filtered afterwards"));
+  SearchAnswer rare = search("rare", 7, 10);
+  expect(rare, 2500, 7, 10);
+  EXPECT_GE(rare.payloads_read, 5000u);
+  expect(search("tenth", 3, 600), 10, 3, 600);
+  EXPECT_TRUE(search("tenth", 3, 0).points.empty());
+  // With an index on one field of two, the other is looked at where the first allows it.
+  store->set_payload_field(KeyPath::parse("tenth"), FieldSchema{.kind = FieldKind::integer});
+  EXPECT_LT(search("tenth", 4, 10).payloads_read, some.payloads_read);
+  expect(search("tenth", 4, 10), 10, 4, 10);
+  expect(search("rare", 7, 10), 2500, 7, 10);
+}
+
 TEST(PointStores, FindWhatWasWrittenAndForgetWhatWasDeleted) {
   TestingStore store(testing_config(2));
   const Written written = store->write(UpsertPoints{
