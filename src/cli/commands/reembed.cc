@@ -34,7 +34,7 @@ void note_reembed(const engine::ReembedReport& report, const Embedder& model, do
   context.note("Re-embedded {} points with model '{}'{}, in {:.2f} s", report.points, model.name(), before, seconds);
 }
 
-void run_reembed(const ReembedSettings& settings, const Context& context) {
+void run_reembed(const ReembedSettings& settings, bool tokens_given, const Context& context) {
   if (settings.model.empty() == !settings.abandon) {
     throw Error(ErrorCode::invalid_argument,
                 "--model or --abandon: give one of the two, the new model or the end of a re-embedding under way");
@@ -46,6 +46,9 @@ void run_reembed(const ReembedSettings& settings, const Context& context) {
     context.note("Gave the re-embedding up: collection '{}' keeps the model that it has", settings.database.collection);
     if (context.json) print("{\"abandoned\": true}\n");
     return;
+  }
+  if (tokens_given && engine::Collection(points).passages()) {
+    throw Error(ErrorCode::invalid_argument, "--chunk-tokens: the collection was made with passages of its own size");
   }
   const auto model = load_model(lasting_model_name(settings.model), context);
   engine::ReembedOptions options = settings.reembed;
@@ -90,14 +93,14 @@ void add_reembed(Command collection, Context& context) {
   command.option("--batch", settings->reembed.batch_points, "Points that are acknowledged together")
       .range(1, 100000)
       .show_default();
-  command
-      .option("--chunk-tokens", settings->reembed.passages.tokens_max,
-              "As they were added with: long titles and headings of passages are cut to half of it; 0: 256, or the "
-              "model's limit if lower")
-      .show_default();
+  const Option tokens =
+      command.option("--chunk-tokens", settings->reembed.passages.tokens_max,
+                     "As they were added with, where the collection does not say: long titles and headings of passages "
+                     "are cut to half of it; 0: 256, or the model's limit if lower");
+  tokens.show_default();
   add_compute_option(command, context);
   add_common_options(command, context, Common::json | Common::threads);
-  command.callback([settings, &context] { run_reembed(*settings, context); });
+  command.callback([settings, tokens, &context] { run_reembed(*settings, tokens.given(), context); });
 }
 
 }  // namespace sextant::cli
