@@ -95,8 +95,7 @@ class Library {
   static LibraryReport build(const std::vector<std::string>& paths, const Embedder& model, const std::string& output,
                              const LibraryOptions& options = {});
 
-  // Throws not_found, corrupted (naming the file), unsupported (a later version of the format) or unavailable (a
-  // process writes to it).
+  // Throws not_found, corrupted (naming the file) or unsupported (a later version of the format).
   static Library open(const std::string& path);
 
   Library(Library&&) noexcept;

@@ -222,10 +222,9 @@ TEST_F(LibraryTest, IsLeftAloneWhileSomebodyWritesToIt) {
   {
     store::Database writer(at("lib"), {});
     error_of(ErrorCode::unavailable, [&] { build(); });
-    error_of(ErrorCode::unavailable, [&] { Library::open(at("lib")); });
+    EXPECT_EQ(Library::open(at("lib")).document_count(), 3u);
   }
   const Library reader = Library::open(at("lib")), another = Library::open(at("lib"));
-  error_of(ErrorCode::unavailable, [&] { store::Database(at("lib"), {}); });
   {
     store::Database builder(at("lib.new"), {});
     error_of(ErrorCode::unavailable, [&] { build(); });

@@ -9,7 +9,9 @@
 #include <set>
 #include <thread>
 
+#include "base/progress.h"
 #include "errors.h"
+#include "index/index_impl.h"
 #include "index/testing_vectors.h"
 #include "sextant/error.h"
 
@@ -358,6 +360,38 @@ TEST(GraphIndex, looks_farther_for_links_where_neighbours_are_hard_to_find) {
   }
   EXPECT_GT(recalls[0], 0.75);
   EXPECT_GT(recalls[1], recalls[0] + 0.015);
+}
+
+// Whoever listens may end the work: what he throws comes out, and the index can be thrown away.
+TEST(GraphIndex, is_given_up_where_its_progress_throws) {
+  struct Impatient : base::Progress {
+    explicit Impatient(size_t count) : left(count) {}
+    void begin(std::string_view, std::string_view, uint64_t) override { count(); }
+    void report(uint64_t) override { count(); }
+    void remark(std::string_view) override {}
+    void end() override {}
+    void count() {
+      if (left == 0) throw Error(ErrorCode::unavailable, "enough");
+      --left;
+    }
+    size_t left;
+  };
+  constexpr size_t dim = 16, row_count = 12000;
+  const std::vector<float> rows = clustered(row_count, dim, 1);
+  size_t given_up = 0;
+  for (const size_t reports : {0, 1, 2, 5, 20, 50, 100000}) {
+    IndexImpl index({.dim = dim, .capacity = row_count});
+    Impatient impatient(reports);
+    try {
+      index.add_view(std::as_bytes(std::span(rows)), 2, &impatient);
+      EXPECT_EQ(index.size(), row_count);
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), Error(ErrorCode::unavailable, "enough").what());
+      ++given_up;
+    }
+  }
+  EXPECT_GE(given_up, 5u);
+  EXPECT_LE(given_up, 6u);
 }
 
 TEST(GraphIndex, is_the_same_for_any_number_of_threads) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <thread>
 
 #include "base/files.h"
 #include "base/utf8.h"
@@ -58,8 +60,10 @@ Database::Database(const std::filesystem::path& folder, const DatabaseOptions& o
   }
   if (options_.env != nullptr) resources_.env = options_.env;
   if (read_only) {
-    lock_ = std::make_unique<FolderLock>(folder_, LockMode::read);
-    open_catalog();
+    beside_writer([&] {
+      open_catalog();
+      return true;
+    });
     return;
   }
   base::make_folders(folder_ / "collections");
@@ -75,6 +79,23 @@ Database::Database(const std::filesystem::path& folder, const DatabaseOptions& o
       return folder_of(collection.second) == entry.path();
     });
     if (!named) base::remove_all(entry.path());
+  }
+}
+
+// Whoever writes removes what nobody needs any more, be it that somebody is opening it just now: OPEN is called again
+// where it throws or says no, as long as there is somebody who writes.
+void Database::beside_writer(const std::function<bool()>& open) const {
+  constexpr int kAttempts = 50;
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  for (int attempt = 1;; ++attempt) {
+    // One that wrote may have ended since.
+    const bool last = attempt == kAttempts || (attempt > 2 && !FolderLock::is_written(folder_));
+    try {
+      if (open() || last) return;
+    } catch (const Error&) {
+      if (last) throw;
+    }
+    std::this_thread::sleep_for(kPause);
   }
 }
 
@@ -99,11 +120,13 @@ void Database::open_catalog() {
     throw Error(ErrorCode::corrupted, fmt::format("{}/CURRENT: missing, and there are collections", where));
   }
   rocksdb::DB* db = nullptr;
+  const ManifestWatch manifest(folder_ / "catalog");
   watch_.open(where, rocks, [&](const rocksdb::DBOptions& options) {
     return read_only ? rocksdb::DB::OpenForReadOnly(rocksdb::Options(options, rocks), where, &db)
                      : rocksdb::DB::Open(rocksdb::Options(options, rocks), where, &db);
   });
   catalog_.reset(db);
+  if (read_only) manifest.check();
   if (catalog_->GetLatestSequenceNumber() < high_mark_.version()) {
     throw Error(ErrorCode::corrupted,
                 fmt::format("{}: its logs end with change {}, and change {} was on the disk: the end of a log or of "
@@ -256,7 +279,16 @@ std::shared_ptr<PointStore> Database::open(std::string_view name) {
   const auto known = collections_.find(resolved);
   if (known == collections_.end()) not_found(name);
   std::shared_ptr<PointStore>& store = open_[resolved];
-  if (!store) store = std::make_shared<PointStore>(folder_of(known->second), resources_, options_.store);
+  if (store) return store;
+  auto open = [&] { store = std::make_shared<PointStore>(folder_of(known->second), resources_, options_.store); };
+  if (!options_.store.read_only) {
+    open();
+    return store;
+  }
+  beside_writer([&] {
+    open();
+    return !store->has_damage();
+  });
   return store;
 }
 

@@ -1,18 +1,21 @@
 // store/database.h: a folder of collections and their aliases.
 //
-//   lock          held while a process has it open: by one that writes, or by some that only read
+//   lock          held by the process that writes
 //   catalog/      RocksDB: "c" name -> folder number, "a" alias -> name
 //   collections/  NUMBER/: a PointStore each
 //   acknowledged  the catalog's HighMark
 // A collection is there once the catalog says so, and gone once it does not; folders that it does not name are removed
 // when the database is opened. A change of the catalog that fails is there or not once it can be read again, which the
-// next change sees to.     Threads: all members from many.
+// next change sees to.
+// Any number of processes read it (DatabaseOptions::store.read_only), beside one that writes, too: each sees what there
+// was when it opened a collection, and holds on to the files of that moment.     Threads: all members from many.
 #pragma once
 
 #include <rocksdb/db.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -72,6 +75,7 @@ class Database {
   [[noreturn]] void not_found(std::string_view name) const;
   void open_catalog();
   void check_writable() const;
+  void beside_writer(const std::function<bool()>& open) const;
   // Before every change.
   void open_again_after_failure();
   void write(rocksdb::WriteBatch& batch);

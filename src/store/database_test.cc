@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "base/files.h"
 #include "sextant/error.h"
@@ -54,12 +56,12 @@ TEST(Databases, AreReadWithoutAChangeOnTheDisk) {
     late.points[0].expires_ms = 2000;
     points->write(late);
     database.change_aliases({{"library", "books"}});
-    EXPECT_THAT(message_of([&] { Database(path, reading); }), HasSubstr("in use by process"));
+    EXPECT_EQ(Database(path, reading).open("books")->count(), 20u) << "beside the writer";
+    EXPECT_THAT(message_of([&] { Database(path, {}); }), HasSubstr("in use by process"));
   }
   const auto before = all_files(path);
   {
     Database first(path, reading), second(path, reading);
-    EXPECT_THAT(message_of([&] { Database(path, {}); }), HasSubstr("in use by a process that reads"));
     const auto points = second.open("library");
     EXPECT_EQ(first.open("books")->count(), 20u);
     SearchRequest request;
@@ -73,7 +75,8 @@ TEST(Databases, AreReadWithoutAChangeOnTheDisk) {
              [&] { points->write(DeletePoints{{PointId::of(1)}}); },
              [&] { points->write_where(Filter(), DeletePoints()); }, [&] { points->flush(); },
              [&] { points->rebuild(); }, [&] { points->compact(); },
-             [&] { points->set_payload_field(KeyPath::parse("a"), FieldSchema()); }, [&] { first.remove("books"); },
+             [&] { points->set_payload_field(KeyPath::parse("a"), FieldSchema()); },
+             [&] { points->change_vectors(VectorsChange{.metadata = "{}"}); }, [&] { first.remove("books"); },
              [&] { first.create("films", testing_config(2)); },
              [&] {
                first.change_aliases({{"library", ""}});
@@ -82,6 +85,63 @@ TEST(Databases, AreReadWithoutAChangeOnTheDisk) {
     }
   }
   EXPECT_EQ(all_files(path), before);
+}
+
+TEST(Databases, AreReadBesideAWriter) {
+  base::TemporaryFolder folder;
+  const auto path = folder.path() / "db";
+  StoreConfig config = testing_config(4);
+  Database database(path, {.store = {.threads = 1}});
+  const auto points = database.create("books", config);
+  // Operation n writes points 10 n to 10 n + 9, whose vectors and payloads say n.
+  std::atomic<uint64_t> begun = 0, acknowledged = 0;
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (uint64_t n = 1; !done; ++n) {
+      UpsertPoints upsert;
+      for (uint64_t i = 10 * n; i < 10 * n + 10; ++i) {
+        upsert.points.push_back(testing_point(i, {static_cast<float>(n), 0, 0, static_cast<float>(i % 10)},
+                                              "{\"n\":" + std::to_string(n) + "}"));
+      }
+      begun = n;
+      points->write(upsert);
+      acknowledged = n;
+      if (n % 50 == 0) points->flush();
+      if (n % 170 == 0) points->compact();
+      if (n % 230 == 0) points->rebuild();
+      if (n % 90 == 0) {
+        database.create("other", config);
+        database.remove("other");
+      }
+    }
+  });
+  size_t damaged = 0;
+  for (int round = 0; round < 60; ++round) {
+    const uint64_t least = acknowledged;
+    Database reader(path, {.store = {.read_only = true}});
+    const auto read = reader.open("books");
+    const uint64_t count = read->count();
+    ASSERT_EQ(count % 10, 0u);
+    ASSERT_GE(count / 10, least);
+    ASSERT_LE(count / 10, begun);
+    damaged += read->has_damage() ? 1 : 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ASSERT_EQ(read->count(), count);
+    if (count == 0) continue;
+    const uint64_t n = 1 + static_cast<uint64_t>(round) * 7919 % (count / 10);
+    SearchRequest request;
+    request.query.values = {static_cast<float>(n), 0, 0, 4};
+    request.limit = 1;
+    request.exact = true;
+    const auto found = read->search(request).points;
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].point.id, PointId::of(10 * n + 4));
+    EXPECT_EQ(found[0].point.payload, "{\"n\":" + std::to_string(n) + "}");
+    ASSERT_EQ(read->scroll({.limit = SIZE_MAX}).points.size(), count);
+  }
+  done = true;
+  writer.join();
+  EXPECT_EQ(damaged, 0u) << "segments that were gone when they were opened";
 }
 
 TEST(Databases, AreCopiedWithLinks) {

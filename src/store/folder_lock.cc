@@ -28,16 +28,24 @@ FolderLock::FolderLock(const std::filesystem::path& folder, LockMode mode) {
   if (::flock(descriptor_, (writes ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
     char text[32] = {};
     const ssize_t bytes = ::read(descriptor_, text, sizeof(text) - 1);
-    const std::string owner =
-        bytes > 0 ? fmt::format("process {}", std::string(text, static_cast<size_t>(bytes))) : "a process that reads";
+    const std::string owner = bytes > 0 ? fmt::format("process {}", std::string(text, static_cast<size_t>(bytes)))
+                                        : "a process that copies it";
     ::close(descriptor_);
     throw Error(ErrorCode::unavailable,
-                fmt::format("{}: in use by {}; one process can write, or any number read", folder.string(), owner));
+                fmt::format("{}: in use by {}; one process at a time can write", folder.string(), owner));
   }
   if (!writes) return;
   // For the message above alone, so it need not succeed.
   const std::string owner = fmt::format("{}", ::getpid());
   if (::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, owner.data(), owner.size(), 0) < 0) errno = 0;
+}
+
+bool FolderLock::is_written(const std::filesystem::path& folder) {
+  const int descriptor = ::open((folder / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0;
+  ::close(descriptor);
+  return held;
 }
 
 FolderLock::~FolderLock() {

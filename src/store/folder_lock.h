@@ -1,4 +1,4 @@
-// store/folder_lock.h: one process at a time in a folder, or any number that only read.
+// store/folder_lock.h: one process that writes to a folder; others may keep writers out while they copy it.
 #pragma once
 
 #include <filesystem>
@@ -15,6 +15,9 @@ class FolderLock {
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
   ~FolderLock();
+
+  // Whether some process, this one included, has it for writing.
+  static bool is_written(const std::filesystem::path& folder);
 
  private:
   int descriptor_ = -1;

@@ -91,6 +91,12 @@ void PointStore::note_synced() {
   high_mark_.raise(now->state.version);
 }
 
+bool PointStore::has_damage() const {
+  const ViewPointer view = this->view();
+  return std::any_of(view->segments.begin(), view->segments.end(),
+                     [](const SegmentPart& part) { return !part.damage.empty(); });
+}
+
 void PointStore::check_writable() const {
   if (options_.read_only) throw Error(ErrorCode::unsupported, fmt::format("{}: opened for reading", folder_.string()));
 }

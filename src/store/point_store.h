@@ -147,6 +147,9 @@ class PointStore {
   // in the background. Returns what was wrong.
   std::vector<std::string> verify();
 
+  // Whether a segment's rows come from the truth, because it cannot be read.
+  bool has_damage() const;
+
   ViewPointer view() const;
   const std::filesystem::path& folder() const { return folder_; }
 

@@ -35,6 +35,7 @@ PointStore::Lacking PointStore::lacking(std::string_view name, uint64_t row_begi
 }
 
 bool PointStore::change_vectors(const VectorsChange& change) {
+  check_writable();
   {
     std::lock_guard lock(write_mutex_);
     if (must_reopen()) reopen_after_failure();

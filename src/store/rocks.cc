@@ -4,6 +4,8 @@
 #include <rocksdb/env.h>
 #include <rocksdb/status.h>
 
+#include <fstream>
+
 #include "sextant/error.h"
 
 namespace sextant::store {
@@ -30,6 +32,23 @@ class NoLog : public rocksdb::Logger {
 }  // namespace
 
 std::shared_ptr<rocksdb::Logger> no_log() { return std::make_shared<NoLog>(); }
+
+// The manifest's name and length.
+std::string ManifestWatch::now() const {
+  std::ifstream current(folder_ / "CURRENT");
+  std::string name;
+  std::getline(current, name);
+  std::error_code error;
+  const auto size = std::filesystem::file_size(folder_ / name, error);
+  return fmt::format("{} {}", name, error ? 0 : size);
+}
+
+void ManifestWatch::check() const {
+  if (now() == before_) return;
+  throw Error(ErrorCode::unavailable,
+              fmt::format("{}: another process changes its files all the time, so that it cannot be opened for reading",
+                          folder_.string()));
+}
 
 void check(const rocksdb::Status& status, const std::string& where) {
   if (status.ok()) return;

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "base/threads.h"
 #include "index/index_impl.h"
 #include "sextant/error.h"
@@ -56,6 +57,19 @@ IndexOptions index_options(const VectorConfig& config, size_t capacity, bool fla
 void check_stop(const std::atomic<bool>* stop) {
   if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Error(ErrorCode::unavailable, "stopped");
 }
+
+// Ends what reports to it once STOP is set: a large graph takes minutes.
+class Stopping final : public base::Progress {
+ public:
+  explicit Stopping(const std::atomic<bool>* stop) : stop_(stop) {}
+  void begin(std::string_view, std::string_view, uint64_t) override { check_stop(stop_); }
+  void report(uint64_t) override { check_stop(stop_); }
+  void remark(std::string_view) override {}
+  void end() override {}
+
+ private:
+  const std::atomic<bool>* stop_;
+};
 
 // The payloads that the points of these rows have at MOMENT. ID_OF: of a place.
 template <class IdOf>
@@ -110,11 +124,13 @@ struct Gathered {
     places.push_back(place);
   }
 
-  void save(const std::filesystem::path& path, size_t threads, bool flat) {
+  void save(const std::filesystem::path& path, size_t threads, bool flat, const std::atomic<bool>* stop) {
     switch (config->kind) {
       case VectorKind::dense: {
         index::IndexImpl index(index_options(*config, places.size(), flat));
-        index.add_view(bytes.finish(), threads, nullptr);
+        Stopping stopping(stop);
+        index.add_view(bytes.finish(), threads, &stopping);
+        check_stop(stop);
         if (!flat) index.calibrate(200, threads);
         index.save(path);
         break;
@@ -209,7 +225,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
   for (auto& [slot, column] : columns) {
     check_stop(options.stop);
     if (column.places.empty()) continue;
-    column.save(vector_path(folder, slot), options.threads, options.flat);
+    column.save(vector_path(folder, slot), options.threads, options.flat, options.stop);
     file.add(places_name(slot), std::span<const uint32_t>(column.places));
     column = Gathered{.config = nullptr, .bytes = ColumnBytes({})};
   }
