@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "sextant/error.h"
 #include "store/folder_copy.h"
+#include "store/rocks.h"
 #include "store/testing_points.h"
 
 namespace sextant::store {
@@ -142,6 +143,20 @@ TEST(Databases, AreReadBesideAWriter) {
   done = true;
   writer.join();
   EXPECT_EQ(damaged, 0u) << "segments that were gone when they were opened";
+}
+
+TEST(Databases, NoticeThatFilesChangedWhileTheyWereOpened) {
+  base::TemporaryFolder folder;
+  base::write_file_atomically(folder.path() / "CURRENT", "MANIFEST-000004\n");
+  base::write_file_atomically(folder.path() / "MANIFEST-000004", "edits");
+  const ManifestWatch watch(folder.path());
+  watch.check();
+  std::ofstream(folder.path() / "MANIFEST-000004", std::ios::app) << "one more";
+  EXPECT_THAT(message_of([&] { watch.check(); }), HasSubstr("changes its files"));
+  const ManifestWatch grown(folder.path());
+  grown.check();
+  base::write_file_atomically(folder.path() / "CURRENT", "MANIFEST-000005\n");
+  EXPECT_THAT(message_of([&] { grown.check(); }), HasSubstr("changes its files"));
 }
 
 TEST(Databases, AreCopiedWithLinks) {
