@@ -223,7 +223,8 @@ void add_build(Command ann, Context& context) {
       .show_default();
   command
       .option("--codes", options->codes,
-              "What walks compare: 1, 4 or 8 bits a component (sq1, sq4, sq8), or the vectors themselves (none)")
+              "What walks compare: 1, 4 or 8 bits a component (sq1, sq4, sq8), or the vectors themselves (none); with "
+              "--kind flat, sq8 or none, both exact")
       .one_of({"automatic", "sq1", "sq4", "sq8", "none"})
       .show_default();
   command.option("--degree", options->degree, "Links a vector").range(4, 128).show_default();
