@@ -69,6 +69,7 @@ std::string write_vector(const VectorConfig& config, const VectorValue& value) {
     const auto count = static_cast<uint32_t>(value.values.size());
     bytes.resize(4 + size_t{count} * 8);
     std::memcpy(bytes.data(), &count, 4);
+    if (count == 0) return bytes;  // there may be nothing to copy from
     std::memcpy(bytes.data() + 4, value.indices.data(), size_t{count} * 4);
     std::memcpy(bytes.data() + 4 + size_t{count} * 4, value.values.data(), size_t{count} * 4);
     return bytes;
@@ -99,6 +100,7 @@ std::optional<VectorValue> read_vector(const VectorConfig& config, std::string_v
     if (bytes.size() != 4 + size_t{count} * 8) return std::nullopt;
     value.indices.resize(count);
     value.values.resize(count);
+    if (count == 0) return value;
     std::memcpy(value.indices.data(), bytes.data() + 4, size_t{count} * 4);
     std::memcpy(value.values.data(), bytes.data() + 4 + size_t{count} * 4, size_t{count} * 4);
     return value;
