@@ -22,7 +22,8 @@ void add_collection_options(Command command, DatabaseSettings& settings) {
   command.option("--collection,-c", settings.collection, "The collection, or an alias of it").required();
 }
 
-std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings, const Context& context, Access access) {
+std::unique_ptr<store::Database> open_database(const DatabaseSettings& settings, const Context& context,
+                                               Access access) {
   store::DatabaseOptions options;
   options.create_if_missing = access == Access::make;
   options.store.read_only = access == Access::read;

@@ -227,10 +227,10 @@ void search_collection(const SearchSettings& options, const Context& context) {
                             : fmt::format("; without an index: {}", fmt::join(answer.without_index, ", "))));
     }
   }
-  print(
-      faint(fmt::format("{:.2f} ms: {:.2f} to embed the question, {:.2f} to search {} points, {}", embed_ms + search_ms,
-                        embed_ms, search_ms, collection.points().count(std::nullopt), answer.exact ? "exactly" : "approximately")) +
-      "\n");
+  print(faint(fmt::format("{:.2f} ms: {:.2f} to embed the question, {:.2f} to search {} points, {}",
+                          embed_ms + search_ms, embed_ms, search_ms, collection.points().count(std::nullopt),
+                          answer.exact ? "exactly" : "approximately")) +
+        "\n");
 }
 
 }  // namespace
