@@ -40,8 +40,7 @@ enum class IndexKind : uint32_t {
 
 // What a graph walks over.
 enum class CodeKind : uint32_t {
-  automatic,  // none for flat; sq4, or none for l1, where products of codes mean nothing, and for hamming, where rows
-              // are codes
+  automatic,  // sq4; none for flat, for l1, where products of codes mean nothing, for hamming, where rows are codes
   none,       // the vectors themselves
   sq4,        // 4 bits a component after a random rotation
   sq8,        // 8 bits likewise
