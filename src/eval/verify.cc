@@ -619,7 +619,7 @@ class Verifier {
 }  // namespace
 
 double lower_precision_cosine(Compute compute) {
-  return compute == Compute::bfloat16 ? 0.994 : compute == Compute::int8 ? 0.85 : 1.0;
+  return compute == Compute::bfloat16 ? 0.9949 : compute == Compute::int8 ? 0.85 : 1.0;
 }
 
 double lower_precision_share(Compute compute) {

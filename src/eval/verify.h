@@ -31,7 +31,7 @@ struct VerifiedFile {
 // absolute error, and a cross-encoder's scores to lower_precision_share().
 std::vector<VerifiedFile> verify_model(const std::filesystem::path& folder, Compute compute = Compute::float32);
 
-// The least cosine between a recording's rows and what a lower precision gives: 0.994 in bfloat16 and 0.85 in int8.
+// The least cosine between a recording's rows and what a lower precision gives: 0.9949 in bfloat16 and 0.85 in int8.
 // Looser than what a precision must reach to be chosen (model/precision.h): recordings are of tiny models with random
 // weights, in which few roundings average out, and of single hidden states.
 double lower_precision_cosine(Compute compute);
