@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "index/index_impl.h"
 #include "index/testing_vectors.h"
+#include "sextant/error.h"
 #include "simd/top_k.h"
 
 namespace sextant::index {
@@ -96,6 +97,13 @@ TEST(BoundedRows, leave_most_rows_alone) {
   }
   EXPECT_LT(found / 20, kCount / 20);
   EXPECT_GE(found / 20, 10u);
+}
+
+TEST(BoundedRows, are_the_only_codes_of_a_flat_index) {
+  for (CodeKind codes : {CodeKind::sq1, CodeKind::sq4}) {
+    EXPECT_THROW(Index::create({.dim = 8, .kind = IndexKind::flat, .codes = codes}), Error);
+  }
+  EXPECT_EQ(Index::create({.dim = 8, .kind = IndexKind::flat})->options().codes, CodeKind::none);
 }
 
 // The index with codes and its slow twin without.

@@ -44,7 +44,8 @@ IndexOptions checked(IndexOptions options) {
                             name(options.metric), name(options.type)));
   }
   if (options.codes == CodeKind::automatic) {
-    const bool without = options.metric == Metric::l1 || options.metric == Metric::hamming;
+    const bool without =
+        options.kind == IndexKind::flat || options.metric == Metric::l1 || options.metric == Metric::hamming;
     options.codes = without ? CodeKind::none : CodeKind::sq4;
   }
   if (options.metric == Metric::hamming && options.codes != CodeKind::none) {
@@ -55,7 +56,10 @@ IndexOptions checked(IndexOptions options) {
     throw Error(ErrorCode::invalid_argument,
                 "codes are sq1, sq4 or sq8, expected none for metric l1: products of codes tell nothing about it");
   }
-  if (options.kind == IndexKind::flat && options.codes != CodeKind::sq8) options.codes = CodeKind::none;
+  if (options.kind == IndexKind::flat && options.codes != CodeKind::none && options.codes != CodeKind::sq8) {
+    throw Error(ErrorCode::invalid_argument,
+                "codes are sq1 or sq4, expected sq8 or none for a flat index: it compares by them exactly");
+  }
   return options;
 }
 

@@ -44,7 +44,8 @@ IndexOptions index_options(const VectorConfig& config, size_t capacity, bool fla
   options.metric = config.metric;
   options.type = config.type;
   options.kind = flat ? IndexKind::flat : config.index;
-  options.codes = config.codes;
+  // Only a graph walks over other codes.
+  options.codes = options.kind == IndexKind::flat && config.codes != CodeKind::sq8 ? CodeKind::none : config.codes;
   // What waits for its graph is compared as a whole by each search, so it is to be fast.
   const bool has_products = config.metric != Metric::l1 && config.metric != Metric::hamming;
   if (flat && has_products && config.kind == VectorKind::dense) options.codes = CodeKind::sq8;
