@@ -120,13 +120,14 @@ void Database::open_catalog() {
     throw Error(ErrorCode::corrupted, fmt::format("{}/CURRENT: missing, and there are collections", where));
   }
   rocksdb::DB* db = nullptr;
-  const ManifestWatch manifest(folder_ / "catalog");
+  std::optional<ManifestWatch> manifest;
+  if (read_only) manifest.emplace(folder_ / "catalog");
   watch_.open(where, rocks, [&](const rocksdb::DBOptions& options) {
     return read_only ? rocksdb::DB::OpenForReadOnly(rocksdb::Options(options, rocks), where, &db)
                      : rocksdb::DB::Open(rocksdb::Options(options, rocks), where, &db);
   });
   catalog_.reset(db);
-  if (read_only) manifest.check();
+  if (manifest) manifest->check();
   if (catalog_->GetLatestSequenceNumber() < high_mark_.version()) {
     throw Error(ErrorCode::corrupted,
                 fmt::format("{}: its logs end with change {}, and change {} was on the disk: the end of a log or of "

@@ -214,7 +214,8 @@ Truth::Truth(const std::filesystem::path& folder, const TruthResources& resource
     with_watch.info_log = no_log();
     with_watch.max_open_files = -1;
   }
-  const ManifestWatch manifest(folder_);
+  std::optional<ManifestWatch> manifest;
+  if (read_only) manifest.emplace(folder_);
   watch_.open(folder_, with_watch, [&](const rocksdb::DBOptions& options) {
     return read_only ? rocksdb::DB::OpenForReadOnly(options, where(), families(resources), &handles, &db)
                      : rocksdb::DB::Open(options, where(), families(resources), &handles, &db);
@@ -222,7 +223,7 @@ Truth::Truth(const std::filesystem::path& folder, const TruthResources& resource
   db_.reset(db);
   std::copy(handles.begin(), handles.end(), families_.begin());
   try {
-    if (read_only) manifest.check();
+    if (manifest) manifest->check();
     const std::string format = get(kFormatKey);
     if (format != kFormat) {
       throw Error(ErrorCode::unsupported,
