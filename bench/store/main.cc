@@ -1,4 +1,5 @@
-// bench_store [--tiny] [--points N] [--folder F] [--tasks ingest,open,search]: a collection of points with 384
+// bench_store [--tiny] [--points N] [--folder F] [--tasks ingest,busy,open,filters] [--rates 1000,2500,5000]
+// [--seconds S]: a collection of points with 384
 // components and a payload of 300 bytes, as an application uses it.
 //
 //   ingest   points/s in batches of 100, synced and periodically, by one writer and four
@@ -107,6 +108,8 @@ struct Settings {
   size_t points = 100'000;
   std::filesystem::path folder;
   std::string tasks = "ingest,busy,open,filters";
+  std::vector<double> rates = {1000, 2500, 5000};  // points/s beside which is searched
+  double seconds = 5;                              // of searching, twice that beside writes
   bool has(std::string_view task) const { return tasks.find(task) != std::string::npos; }
 };
 
@@ -209,27 +212,43 @@ int open_task(const std::filesystem::path& folder, double seconds) {
   return 0;
 }
 
+int usage() {
+  fmt::print(stderr,
+             "usage: bench_store [--tiny] [--points N] [--folder F] [--tasks ingest,busy,open,filters]\n"
+             "                   [--rates 1000,2500,5000] [--seconds S]\n");
+  return 2;
+}
+
 int main(int argc, char** argv) {
   if (argc == 4 && std::string_view(argv[1]) == "--open") return open_task(argv[2], std::strtod(argv[3], nullptr));
   Settings settings;
   settings.folder = std::filesystem::temp_directory_path() / fmt::format("bench_store_{}", getpid());
-  double seconds = 5;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
     if (flag == "--tiny") {
       settings.points = 2000;
-      seconds = 0.2;
+      settings.seconds = 0.2;
     } else if (flag == "--points" && i + 1 < argc) {
       settings.points = std::strtoul(argv[++i], nullptr, 10);
     } else if (flag == "--folder" && i + 1 < argc) {
       settings.folder = argv[++i];
     } else if (flag == "--tasks" && i + 1 < argc) {
       settings.tasks = argv[++i];
+    } else if (flag == "--rates" && i + 1 < argc) {
+      settings.rates.clear();
+      for (const char* at = argv[++i]; *at != 0;) {
+        char* end = nullptr;
+        settings.rates.push_back(std::strtod(at, &end));
+        if (end == at) return usage();
+        at = *end == ',' ? end + 1 : end;
+      }
+    } else if (flag == "--seconds" && i + 1 < argc) {
+      settings.seconds = std::strtod(argv[++i], nullptr);
     } else {
-      fmt::print(stderr, "usage: bench_store [--tiny] [--points N] [--folder F] [--tasks ingest,busy,open,filters]\n");
-      return 2;
+      return usage();
     }
   }
+  const double seconds = settings.seconds;
   const Data data;
   const TruthResources resources(size_t{256} << 20);
   std::filesystem::create_directories(settings.folder);
@@ -255,7 +274,7 @@ int main(int argc, char** argv) {
     if (settings.has("busy")) {
       fmt::print("searches for the 10 nearest, one at a time      searches/s    p50 ms    p99 ms\n");
       print_searched("quiet", search_for(store, data, seconds, std::nullopt));
-      for (const double rate_of_points : {1000.0, 2500.0, 5000.0}) {
+      for (const double rate_of_points : settings.rates) {
         std::atomic<bool> done = false;
         std::atomic<uint64_t> written = 0;
         std::thread writer([&] {
