@@ -11,6 +11,8 @@ namespace {
 constexpr size_t kKs[] = {1, 10, 100};
 constexpr size_t kMost = 100;
 constexpr size_t kBreadths[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640};
+// Where walks find this part of the nearest, broader ones have nothing to tell.
+constexpr double kAllFound = 0.9995;
 
 // One walk, as one of the kKs judges it.
 struct Judged {
@@ -44,31 +46,47 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
   for (size_t s = 0; s < sample.size(); ++s) rows_.read(sample[s], queries.data() + s * options_.dim);
   const std::vector<IndexSearchResult> truths =
       search_batch(queries, {.k = std::min(size(), kMost + 1), .exact = true}, threads);
-  pool.parallel_for(sample.size(), [&](size_t s, size_t) {
-    const std::span<const float> query(queries.data() + s * options_.dim, options_.dim);
-    std::vector<float> nearest;  // their scores: of those that are equally near, any is as good
+  // Scores of each one's nearest: of those that are equally near, any is as good.
+  std::vector<std::vector<float>> nearest(sample.size());
+  for (size_t s = 0; s < sample.size(); ++s) {
     for (const IndexHit& hit : truths[s].hits) {
-      if (hit.id != id_of(sample[s])) nearest.push_back(hit.score);
+      if (hit.id != id_of(sample[s])) nearest[s].push_back(hit.score);
     }
-    for (size_t b = 0; b < std::size(kBreadths); ++b) {
-      // One walk does for every k: the best k of its finds are the first of its best hundred.
-      const size_t most = std::min({kBreadths[b], kMost, nearest.size()});
-      WalkReport report;
-      const auto result = walk_for(query, most, kBreadths[b], SearchPlan::graph, nullptr, sample[s], &report);
-      if (give_up_) give_up_();
-      for (size_t i = 0; i < std::size(kKs); ++i) {
-        const size_t k = std::min(kKs[i], nearest.size());
-        if (kBreadths[b] < kKs[i] || k == 0) continue;
-        Judged& entry = at(s, b, i);
-        entry.wanted = k;
-        if (!result) continue;
-        entry.traits = report.traits(k);
-        entry.found = static_cast<size_t>(std::count_if(
-            result->hits.begin(), result->hits.begin() + static_cast<ptrdiff_t>(k),
-            [&](const IndexHit& hit) { return higher ? hit.score >= nearest[k - 1] : hit.score <= nearest[k - 1]; }));
-      }
+  }
+  const auto judge = [&](size_t s, size_t b) {
+    const std::span<const float> query(queries.data() + s * options_.dim, options_.dim);
+    // One walk does for every k: the best k of its finds are the first of its best hundred.
+    const size_t most = std::min({kBreadths[b], kMost, nearest[s].size()});
+    WalkReport report;
+    const auto result = walk_for(query, most, kBreadths[b], SearchPlan::graph, nullptr, sample[s], &report);
+    if (give_up_) give_up_();
+    for (size_t i = 0; i < std::size(kKs); ++i) {
+      const size_t k = std::min(kKs[i], nearest[s].size());
+      if (kBreadths[b] < kKs[i] || k == 0) continue;
+      Judged& entry = at(s, b, i);
+      entry.wanted = k;
+      if (!result) continue;
+      entry.traits = report.traits(k);
+      const float last = nearest[s][k - 1];
+      entry.found = static_cast<size_t>(
+          std::count_if(result->hits.begin(), result->hits.begin() + static_cast<ptrdiff_t>(k),
+                        [&](const IndexHit& hit) { return higher ? hit.score >= last : hit.score <= last; }));
     }
-  });
+  };
+  const auto all_found = [&](size_t b, size_t i) {
+    size_t found = 0, wanted = 0;
+    for (size_t s = 0; s < sample.size(); ++s) {
+      found += at(s, b, i).found;
+      wanted += at(s, b, i).wanted;
+    }
+    return wanted > 0 && static_cast<double>(found) >= kAllFound * static_cast<double>(wanted);
+  };
+  for (size_t b = 0; b < std::size(kBreadths); ++b) {
+    pool.parallel_for(sample.size(), [&](size_t s, size_t) { judge(s, b); });
+    bool enough = true;
+    for (size_t i = 0; i < std::size(kKs); ++i) enough = enough && all_found(b, i);
+    if (enough) break;
+  }
   std::vector<Calibration::Point> points;
   std::vector<RecallModel::Walk> walks;
   for (size_t i = 0; i < std::size(kKs); ++i) {

@@ -8,6 +8,21 @@ namespace {
 
 constexpr size_t kPointsAtOnce = 1024;
 
+template <class Take>
+void for_bits(std::span<const uint64_t> words, const Take& take) {
+  for (size_t w = 0; w < words.size(); ++w) {
+    for (uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
+      take(static_cast<uint32_t>(w * 64 + static_cast<size_t>(std::countr_zero(bits))));
+    }
+  }
+}
+
+uint64_t count_bits(std::span<const uint64_t> words) {
+  uint64_t count = 0;
+  for (const uint64_t word : words) count += static_cast<uint64_t>(std::popcount(word));
+  return count;
+}
+
 class Points : public SegmentPoints {
  public:
   Points(const View& view, const SegmentPart& part) : view_(view), part_(part) {}
@@ -69,13 +84,12 @@ void FilterRows::look(std::vector<uint64_t>& words, const std::function<PointId(
     places.clear();
     ids.clear();
   };
-  for (size_t w = 0; w < words.size(); ++w) {
-    for (uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
-      places.push_back(static_cast<uint32_t>(w * 64 + static_cast<size_t>(std::countr_zero(bits))));
-      ids.push_back(id_of(places.back()));
-      if (ids.size() == kPointsAtOnce) flush();
-    }
-  }
+  const std::vector<uint64_t> asked = words;
+  for_bits(asked, [&](uint32_t place) {
+    places.push_back(place);
+    ids.push_back(id_of(place));
+    if (ids.size() == kPointsAtOnce) flush();
+  });
   flush();
 }
 
@@ -131,17 +145,10 @@ std::vector<uint64_t> FilterRows::places(const TailPart& part) {
 }
 
 void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
-  auto take_places = [&](const std::vector<uint64_t>& words, const auto& id_of) {
-    for (size_t w = 0; w < words.size(); ++w) {
-      for (uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
-        take(id_of(static_cast<uint32_t>(w * 64 + static_cast<size_t>(std::countr_zero(bits)))));
-      }
-    }
-  };
   for (const SegmentPart& part : view_.segments) {
     if (part.info.rows == 0) continue;
     if (part.segment) {
-      take_places(places(part), [&](uint32_t place) { return part.segment->id(place); });
+      for_bits(places(part), [&](uint32_t place) { take(part.segment->id(place)); });
       continue;
     }
     view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
@@ -151,7 +158,7 @@ void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
                           });
   }
   for (const TailPart& part : view_.tails) {
-    take_places(places(part), [&](uint32_t place) { return part.tail->id(place); });
+    for_bits(places(part), [&](uint32_t place) { take(part.tail->id(place)); });
   }
 }
 
@@ -202,8 +209,62 @@ void FilterRows::for_each_part(const std::function<void(const SegmentPart&, cons
 
 uint64_t FilterRows::count() {
   uint64_t count = 0;
-  for_each([&](const PointId&) { ++count; });
+  for (const SegmentPart& part : view_.segments) {
+    if (part.info.rows == 0) continue;
+    if (part.segment) {
+      count += count_bits(places(part));
+      continue;
+    }
+    view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
+                          [&](const Truth::RowVectors& row) {
+                            if (finds(part, row)) ++count;
+                            return true;
+                          });
+  }
+  for (const TailPart& part : view_.tails) count += count_bits(places(part));
   return count;
+}
+
+const std::vector<FilterRows::Bounds>& FilterRows::all_bounds() {
+  if (all_bounds_) return *all_bounds_;
+  all_bounds_.emplace();
+  for (const SegmentPart& part : view_.segments) {
+    all_bounds_->push_back(part.segment && part.info.rows > 0 ? bounds(part) : Bounds{});
+  }
+  return *all_bounds_;
+}
+
+uint64_t FilterRows::count_at_most() {
+  uint64_t count = 0;
+  for (const Bounds& bounds : all_bounds()) count += count_bits(bounds.sure) + count_bits(bounds.maybe);
+  for (const SegmentPart& part : view_.segments) {
+    if (!part.segment && part.info.rows > 0) count += part.rows_alive();
+  }
+  for (const TailPart& part : view_.tails) count += part.count - part.dead.count();
+  return count;
+}
+
+std::vector<FilterRows::MaybePoint> FilterRows::maybe_points(const std::optional<PointId>& from) {
+  std::vector<MaybePoint> out;
+  auto add = [&](const PointId& id, bool sure) {
+    if (!from || id >= *from) out.push_back({id, sure});
+  };
+  const std::vector<Bounds>& found = all_bounds();
+  for (size_t i = 0; i < found.size(); ++i) {
+    const SegmentPart& part = view_.segments[i];
+    for_bits(found[i].sure, [&](uint32_t place) { add(part.segment->id(place), true); });
+    for_bits(found[i].maybe, [&](uint32_t place) { add(part.segment->id(place), false); });
+    if (part.segment || part.info.rows == 0) continue;
+    view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
+                          [&](const Truth::RowVectors& row) {
+                            if (!part.is_dead(row.row)) add(row.id, false);
+                            return true;
+                          });
+  }
+  for (const TailPart& part : view_.tails) {
+    for_bits(alive_places(part.count, part.dead), [&](uint32_t place) { add(part.tail->id(place), false); });
+  }
+  return out;
 }
 
 }  // namespace sextant::store

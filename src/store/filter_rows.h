@@ -36,6 +36,15 @@ class FilterRows {
   void look(const SegmentPart& part, std::vector<uint64_t>& maybe);
   // Whether each of the points, which are there, matches.
   std::vector<bool> look(std::span<const PointId> ids);
+  // Points that may match, without a look at a payload; of those that are not sure, only their payloads tell.
+  struct MaybePoint {
+    PointId id;
+    bool sure;
+  };
+  // How many match at most.
+  uint64_t count_at_most();
+  // Those with ids from FROM on, in no order.
+  std::vector<MaybePoint> maybe_points(const std::optional<PointId>& from);
   // Calls take for every point of the view that matches, in no order.
   void for_each(const std::function<void(const PointId&)>& take);
   // Calls take_index for the matching places of each segment that has an index on PATH, and take_point for every other
@@ -56,6 +65,8 @@ class FilterRows {
  private:
   // Of the places that are set in words, those whose points match stay.
   void look(std::vector<uint64_t>& words, const std::function<PointId(uint32_t)>& id_of);
+  // Of each segment, none for one that is damaged; what was found is kept.
+  const std::vector<Bounds>& all_bounds();
 
   const View& view_;
   const Filter& filter_;
@@ -64,6 +75,7 @@ class FilterRows {
   std::vector<std::string_view> vectors_;
   uint64_t payloads_read_ = 0;
   std::vector<std::string> without_index_;
+  std::optional<std::vector<Bounds>> all_bounds_;
 };
 
 // COUNT bits that are set, without those of DEAD.

@@ -140,6 +140,21 @@ class Search {
     return result;
   }
 
+  // The nearest, and where the search is exact all that are as near as the last of them: their ids decide.
+  std::vector<IndexHit> nearest(const Segment::Column& column, const AllowedIds* allowed, PartPlan& plan) {
+    const size_t limit = request_.limit;
+    if (!request_.exact) return search_dense(column, limit, allowed, plan).hits;
+    constexpr size_t kMore = 8;
+    for (size_t k = std::min(limit, column.size) + 1;; k = std::min(kMore * k, column.size + 1)) {
+      std::vector<IndexHit> hits = search_dense(column, k, allowed, plan).hits;
+      if (hits.size() <= limit) return hits;
+      const float last = hits[limit - 1].score;
+      if (hits.size() == k && hits.back().score == last) continue;
+      while (hits.size() > limit && hits.back().score != last) hits.pop_back();
+      return hits;
+    }
+  }
+
   // Where payloads must be looked at: those of the nearest, until enough of them match. NEAREST gives the k nearest of
   // ROWS rows, best first; is_sure, whether a row matches without a look. False, and nothing is found, where so few
   // match that all had better be looked at.
@@ -215,7 +230,7 @@ class Search {
     }
     if (allowed != nullptr && allowed->count() == 0) return;
     if (column->dense) {
-      add(part, *column, search_dense(*column, request_.limit, allowed, plan).hits);
+      add(part, *column, nearest(*column, allowed, plan));
     } else if (column->multi) {
       MultiSearchOptions options;
       options.k = request_.limit;

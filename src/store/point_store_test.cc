@@ -125,6 +125,26 @@ TEST(PointStores, FilterTheNearestFirstWhereNoIndexHelps) {
   expect(search("rare", 7, 10), 2500, 7, 10);
 }
 
+TEST(PointStores, LetIdsDecideAmongPointsThatAreEquallyNear) {
+  TestingStore store(testing_config(2, 64));
+  // The later, the smaller their ids; every other one is as near as all.
+  UpsertPoints upsert;
+  for (uint64_t i = 0; i < 100; ++i) {
+    upsert.points.push_back(testing_point(1000 - i, {i % 2 == 0 ? 1.0f : 3.0f + static_cast<float>(i), 0}));
+  }
+  store->write(upsert);
+  SearchRequest request = near({0, 0}, 3);
+  request.exact = true;
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(902, 904, 906)) << "newest rows and a tail";
+  store->flush();
+  store->compact();
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(902, 904, 906)) << "a segment";
+  request.limit = 60;
+  EXPECT_EQ(ids_of(store->search(request)).at(49), 1000u);
+  request.limit = 1000;
+  EXPECT_EQ(store->search(request).points.size(), 100u);
+}
+
 TEST(PointStores, FindWhatWasWrittenAndForgetWhatWasDeleted) {
   TestingStore store(testing_config(2));
   const Written written = store->write(UpsertPoints{

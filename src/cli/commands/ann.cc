@@ -41,7 +41,7 @@ constexpr const char* kMetrics =
     "cosine, dot (ip), l2 (euclidean), l1 (manhattan) or hamming (bits: eight to a byte of uint8, or floats of 0 and "
     "1)";
 // Breadths of --sweep.
-constexpr size_t kSweep[] = {10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 320, 448};
+constexpr size_t kSweep[] = {10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 320, 448, 640};
 
 // --filter-fraction: rows whose number is divisible by 1/F may be found; 1 where all may.
 size_t parse_fraction(double fraction) {
