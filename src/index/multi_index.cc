@@ -57,7 +57,7 @@ MultiIndexImpl::MultiIndexImpl(const IndexOptions& options)
       calibration_(unmeasured()) {}
 
 void MultiIndexImpl::refuse_where_mapped() const {
-  if (inner_->file() == nullptr) return;
+  if (inner_->file() == nullptr && !is_view_) return;
   throw Error(ErrorCode::unsupported, "an index that is looked at where it lies cannot be changed");
 }
 
@@ -74,15 +74,14 @@ bool MultiIndexImpl::contains(uint64_t id) const {
     return false;
   }
   std::lock_guard lock(writer_);
+  if (is_view_) return id < slot_count_;
   return slot_of_id_.contains(id);
 }
 
-void MultiIndexImpl::check_new(std::span<const uint64_t> ids, std::span<const size_t> counts,
-                               std::span<const float> vectors) const {
+// NUMBERS: of all vectors' components.
+void MultiIndexImpl::check_counts(std::span<const size_t> counts, size_t numbers) const {
   auto refuse = [](const std::string& what) { throw Error(ErrorCode::invalid_argument, what); };
   const size_t dim = options().dim;
-  if (ids.size() != counts.size()) refuse(fmt::format("{} ids, {} counts of vectors", ids.size(), counts.size()));
-  const size_t given = vectors.size() / dim;
   size_t sum = 0;
   for (size_t row = 0; row < counts.size(); ++row) {
     if (counts[row] == 0 || counts[row] > kMultiVectorsMax) {
@@ -90,9 +89,19 @@ void MultiIndexImpl::check_new(std::span<const uint64_t> ids, std::span<const si
     }
     sum += counts[row];
   }
-  if (vectors.size() != sum * dim) {
-    refuse(fmt::format("{} numbers for {} vectors, expected {} of dim {}", vectors.size(), sum, sum * dim, dim));
+  if (numbers != sum * dim) {
+    refuse(fmt::format("{} numbers for {} vectors, expected {} of dim {}", numbers, sum, sum * dim, dim));
   }
+}
+
+void MultiIndexImpl::check_new(std::span<const uint64_t> ids, std::span<const size_t> counts,
+                               std::span<const float> vectors) const {
+  const size_t dim = options().dim;
+  if (ids.size() != counts.size()) {
+    throw Error(ErrorCode::invalid_argument, fmt::format("{} ids, {} counts of vectors", ids.size(), counts.size()));
+  }
+  const size_t given = vectors.size() / dim;
+  check_counts(counts, vectors.size());
   size_t first = 0;
   for (size_t row = 0; row < counts.size() && first < given; first += counts[row++]) {
     try {
@@ -186,6 +195,29 @@ void MultiIndexImpl::add(std::span<const uint64_t> ids, std::span<const size_t> 
   alive_.fetch_add(ids.size() - replaced.size(), std::memory_order_release);
   version_.store(version);
   for (uint32_t slot : replaced) remove_vectors(slot);
+}
+
+void MultiIndexImpl::add_view(std::span<const size_t> counts, std::span<const std::byte> vectors, size_t threads,
+                              base::Progress* progress) {
+  std::lock_guard lock(writer_);
+  check_counts(counts, vectors.size() / row_bytes(options().type, options().dim) * options().dim);
+  inner_->add_view(vectors, threads, progress);
+  is_view_ = true;
+  const uint64_t version = version_ + 1;
+  uint32_t place = 0;
+  for (size_t row = 0; row < counts.size(); ++row) {
+    const auto slot = static_cast<uint32_t>(row);
+    const auto count = static_cast<uint32_t>(counts[row]);
+    owned_slots_[slot] = {row, place, count};
+    for (const uint32_t end = place + count; place < end; ++place) {
+      owned_slot_of_[place] = slot;
+      owned_next_[place] = place + 1 < end ? place + 1 : kNoNode;
+    }
+    lives_[slot] = {.born = version, .died = kNever};
+  }
+  slot_count_.store(counts.size(), std::memory_order_release);
+  alive_.store(counts.size(), std::memory_order_release);
+  version_.store(version);
 }
 
 // Of a slot that died.

@@ -29,6 +29,12 @@ class MultiIndexImpl : public MultiIndex {
   explicit MultiIndexImpl(const IndexOptions& options);
   MultiIndexImpl(const std::filesystem::path& path, const OpenOptions& options);
 
+  // Rows under the ids 0, 1, ..., to an empty index: the next counts[i] of the vectors [sum of counts] of
+  // options().type, which are taken as they lie and must outlive it. Nothing can be added or removed then. progress may
+  // be nullptr.
+  void add_view(std::span<const size_t> counts, std::span<const std::byte> vectors, size_t threads,
+                base::Progress* progress);
+
   void add(std::span<const uint64_t> ids, std::span<const size_t> counts, std::span<const float> vectors,
            size_t threads) override;
   bool remove(uint64_t id) override;
@@ -63,6 +69,7 @@ class MultiIndexImpl : public MultiIndex {
     uint32_t slot;
   };
 
+  void check_counts(std::span<const size_t> counts, size_t vectors) const;
   void check_new(std::span<const uint64_t> ids, std::span<const size_t> counts, std::span<const float> vectors) const;
   void check_query(std::span<const float> queries, const MultiSearchOptions& options) const;
   void refuse_where_mapped() const;
@@ -82,6 +89,7 @@ class MultiIndexImpl : public MultiIndex {
                                          const AllowedIds* allowed_places, MultiSearchResult& result) const;
 
   std::unique_ptr<IndexImpl> inner_;
+  bool is_view_ = false;  // of vectors that lie elsewhere
   base::GrowingArray<Slot> owned_slots_;
   base::GrowingArray<Life> lives_;                           // empty where a file is mapped
   base::GrowingArray<uint32_t> owned_next_, owned_slot_of_;  // of each place: the row's next one, and its slot

@@ -13,6 +13,8 @@
 
 #include "base/files.h"
 #include "index/max_sim.h"
+#include "index/multi_index_impl.h"
+#include "index/storable.h"
 #include "index/testing_multi_vectors.h"
 #include "sextant/error.h"
 
@@ -462,6 +464,54 @@ TEST_F(SavedMultiIndex, survives_flipped_bytes) {
     }
   }
   EXPECT_GT(detected, tries / 3);
+}
+
+TEST(MultiIndex, of_rows_that_lie_elsewhere_is_that_of_copied_rows) {
+  for (const ElementType type : {ElementType::float32, ElementType::float16}) {
+    for (const size_t rows : {size_t{1}, size_t{30}, size_t{600}}) {
+      SCOPED_TRACE(rows);
+      const MultiRows some = worded(rows, 24, 1, 1, 12);
+      const size_t vectors = some.vectors.size() / 24;
+      const IndexOptions options{.dim = 24, .type = type, .build_breadth = 60, .capacity = vectors};
+      MultiIndexImpl copied(options), view(options);
+      copied.add(numbers(rows), some.counts, some.vectors, 2);
+      std::vector<std::byte> bytes(vectors * row_bytes(type, 24));
+      for (size_t i = 0; i < vectors; ++i) {
+        narrow(type, some.vectors.data() + i * 24, 24, bytes.data() + i * row_bytes(type, 24));
+      }
+      view.add_view(some.counts, bytes, 1, nullptr);
+      EXPECT_EQ(view.size(), rows);
+      EXPECT_EQ(view.vector_count(), vectors);
+      EXPECT_TRUE(view.contains(rows - 1));
+      EXPECT_FALSE(view.contains(rows));
+      for (const bool exact : {true, false}) {
+        const auto found = view.search(some.row(0), {.k = 10, .exact = exact}).hits;
+        const auto expected = copied.search(some.row(0), {.k = 10, .exact = exact}).hits;
+        ASSERT_EQ(found.size(), expected.size());
+        for (size_t i = 0; i < found.size(); ++i) {
+          EXPECT_EQ(found[i].id, expected[i].id);
+          EXPECT_EQ(found[i].score, expected[i].score);
+        }
+      }
+      EXPECT_THAT(message_of([&] { view.remove(0); }), HasSubstr("unsupported: "));
+      EXPECT_THAT(message_of([&] { view.add(numbers(rows), some.counts, some.vectors, 1); }),
+                  HasSubstr("unsupported: "));
+      base::TemporaryFolder folder;
+      copied.save(folder.path() / "copied");
+      view.save(folder.path() / "view");
+      EXPECT_EQ(base::read_file(folder.path() / "view"), base::read_file(folder.path() / "copied"));
+    }
+  }
+  MultiIndexImpl index({.dim = 2, .capacity = 10});
+  const std::vector<float> three = {1, 0, 0, 1, 1, 1};
+  EXPECT_THAT(message_of([&] {
+                index.add_view(std::vector<size_t>{1, 1}, std::as_bytes(std::span(three)), 1, nullptr);
+              }),
+              HasSubstr("6 numbers for 2 vectors, expected 4 of dim 2"));
+  EXPECT_THAT(message_of([&] {
+                index.add_view(std::vector<size_t>{3, 0}, std::as_bytes(std::span(three)), 1, nullptr);
+              }),
+              HasSubstr("row 1: 0 vectors, expected 1 to "));
 }
 
 TEST(MultiIndexTypes, are_searched_like_the_floats_that_they_stand_for) {

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "base/threads.h"
 #include "index/index_impl.h"
+#include "index/multi_index_impl.h"
 #include "sextant/error.h"
 #include "store/column_bytes.h"
 #include "store/payload/payload_index_builder.h"
@@ -97,9 +98,9 @@ void gather_payloads(PayloadIndexBuilder& builder, const Truth::Moment& moment, 
 struct Gathered {
   const VectorConfig* config;
   std::vector<uint32_t> places;
-  ColumnBytes bytes;                    // dense: elements, one row after another
+  ColumnBytes bytes;                    // dense, multi: elements, one vector after another
   std::vector<size_t> counts;           // multi: vectors of each row
-  std::vector<float> values;            // multi
+  size_t vectors = 0;                   // dense, multi: of all rows
   std::vector<SparsePosting> postings;  // sparse
 
   void add(uint32_t place, std::string_view vector, const std::string& where) {
@@ -107,42 +108,39 @@ struct Gathered {
       throw Error(ErrorCode::corrupted,
                   fmt::format("{}: a vector '{}' of {} bytes, which is none", where, config->name, vector.size()));
     };
-    if (config->kind == VectorKind::dense) {
-      if (count_vectors(*config, vector) != 1) corrupted();
-      bytes.append(vector);
-    } else {
+    if (config->kind == VectorKind::sparse) {
       const std::optional<VectorValue> value = read_vector(*config, vector);
       if (!value) corrupted();
-      if (config->kind == VectorKind::multi) {
-        values.insert(values.end(), value->values.begin(), value->values.end());
-        counts.push_back(value->values.size() / config->dim);
-      } else {
-        const auto row = static_cast<uint32_t>(places.size());
-        for (size_t i = 0; i < value->values.size(); ++i)
-          postings.push_back({value->indices[i], row, value->values[i]});
-      }
+      const auto row = static_cast<uint32_t>(places.size());
+      for (size_t i = 0; i < value->values.size(); ++i) postings.push_back({value->indices[i], row, value->values[i]});
+    } else {
+      const size_t count = count_vectors(*config, vector);
+      if (count == 0) corrupted();
+      bytes.append(vector);
+      vectors += count;
+      if (config->kind == VectorKind::multi) counts.push_back(count);
     }
     places.push_back(place);
   }
 
   void save(const std::filesystem::path& path, size_t threads, bool flat, const std::atomic<bool>* stop) {
+    Stopping stopping(stop);
+    const auto make = [&](auto& index, size_t sample, const auto& add) {
+      add();
+      check_stop(stop);
+      if (!flat) index.calibrate(sample, threads);
+      check_stop(stop);
+      index.save(path);
+    };
     switch (config->kind) {
       case VectorKind::dense: {
-        index::IndexImpl index(index_options(*config, places.size(), flat));
-        Stopping stopping(stop);
-        index.add_view(bytes.finish(), threads, &stopping);
-        check_stop(stop);
-        if (!flat) index.calibrate(200, threads);
-        index.save(path);
+        index::IndexImpl index(index_options(*config, vectors, flat));
+        make(index, 200, [&] { index.add_view(bytes.finish(), threads, &stopping); });
         break;
       }
       case VectorKind::multi: {
-        std::vector<uint64_t> ids(places.size());
-        for (size_t i = 0; i < ids.size(); ++i) ids[i] = i;
-        const std::unique_ptr<MultiIndex> index =
-            MultiIndex::create(index_options(*config, values.size() / config->dim, flat));
-        index->add(ids, counts, values, threads);
-        index->save(path);
+        index::MultiIndexImpl index(index_options(*config, vectors, flat));
+        make(index, 64, [&] { index.add_view(counts, bytes.finish(), threads, &stopping); });
         break;
       }
       case VectorKind::sparse:
