@@ -126,8 +126,8 @@ std::vector<IndexSearchResult> IndexImpl::scan_products(std::span<const float> q
             worker.bounds[q] = nearest.upper.last();
           }
         }
+        tell_read(m, false);
       }
-      if (give_up_) give_up_();
     });
 
     pool.parallel_for(n, [&](size_t q, size_t) {
@@ -143,14 +143,17 @@ std::vector<IndexSearchResult> IndexImpl::scan_products(std::span<const float> q
         ids.push_back(id_of(row.node));
       }
       std::vector<float> scores(numbers.size());
-      rows_.score(metric, queries.data() + (begin + q) * dim, numbers.data(), numbers.size(), scores.data());
+      for (size_t first = 0; first < numbers.size(); first += kRowsAtOnce) {
+        const size_t m = std::min(kRowsAtOnce, numbers.size() - first);
+        rows_.score(metric, queries.data() + (begin + q) * dim, numbers.data() + first, m, scores.data() + first);
+        tell_read(m, true);
+      }
       simd::TopK best(k, higher_is_nearer(metric) ? simd::Nearer::higher : simd::Nearer::lower);
       best.push_block(ids, scores);
       IndexSearchResult& result = results[begin + q];
       for (const simd::Scored& scored : best.take()) result.hits.push_back({scored.id, scored.score});
       result.plan = SearchPlan::product_scan;
       result.compared = rows.size() + numbers.size();
-      if (give_up_) give_up_();
     });
   }
   return results;

@@ -59,7 +59,6 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
     const size_t most = std::min({kBreadths[b], kMost, nearest[s].size()});
     WalkReport report;
     const auto result = walk_for(query, most, kBreadths[b], SearchPlan::graph, nullptr, sample[s], &report);
-    if (give_up_) give_up_();
     for (size_t i = 0; i < std::size(kKs); ++i) {
       const size_t k = std::min(kKs[i], nearest[s].size());
       if (kBreadths[b] < kKs[i] || k == 0) continue;

@@ -23,10 +23,6 @@ constexpr size_t kRowsAtOnce = 64;
 constexpr size_t kBulkRows = 4096;
 // Landmarks are chosen anew when one in so many rows came since.
 constexpr size_t kLandmarksLast = 4;
-// Rows after which memory of a mapped file is given up.
-constexpr size_t kGiveUpRows = 16384;
-// The same where they lie here and there: of each, the system maps what is around it.
-constexpr size_t kRowsHereAndThere = 512;
 
 void check(bool good, std::string_view what, auto found, std::string_view expected) {
   if (!good) throw Error(ErrorCode::invalid_argument, fmt::format("{} is {}, expected {}", what, found, expected));
@@ -235,9 +231,9 @@ void IndexImpl::store_row(uint32_t row, const float* vector) {
 }
 
 void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base::Progress* progress,
-                         const std::function<void()>& give_up) {
+                         base::PageBudget* pages) {
   std::lock_guard lock(writer_);
-  give_up_ = give_up;
+  pages_ = pages;
   rows_ = Rows(options_.type, options_.dim, bytes);
   ids_ = nullptr;
   const size_t count = rows_.capacity();
@@ -257,17 +253,12 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
       check_finite(options_.dim, values, row);
       check_lengths(options_.dim, values, row);
     }
-    if (give_up && row % kGiveUpRows == 0) give_up();
+    if (row % kRowsAtOnce == 0) tell_read(kRowsAtOnce, false);
   }
   std::vector<uint32_t> rows(count);
   std::iota(rows.begin(), rows.end(), 0u);
   base::ThreadPool& pool = base::ThreadPool::shared(threads);
-  if (bounded_) {
-    for (size_t first = 0; first < count; first += std::min(kGiveUpRows, count - first)) {
-      encode(std::span(rows).subspan(first, std::min(kGiveUpRows, count - first)), pool);
-      if (give_up) give_up();
-    }
-  }
+  if (bounded_) encode(rows, pool);
   row_count_.store(count, std::memory_order_release);
   alive_.store(count, std::memory_order_release);
   link(rows, pool, progress);
@@ -289,15 +280,17 @@ size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
     // And those that are found first, with who links to whom.
     if (bulk_) row += NearRows::bytes(1) + 2 * options_.degree * sizeof(uint32_t);
   }
-  constexpr size_t kRest = size_t{32} << 20;
-  return rows * row + kRest;
+  constexpr size_t kRest = size_t{40} << 20;
+  // Before they are told of.
+  constexpr size_t kPagesBeingRead = size_t{4} << 20;
+  return rows * row + kRest + (as_view ? kPagesLeast + kPagesBeingRead : 0);
 }
 
 // Rows whose codes are there become part of the graph; where there is none yet and there are enough rows, all do.
 void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, base::Progress* progress) {
   if (options_.kind == IndexKind::flat) return;
   // Parts, so that memory of the rows can be given up between them.
-  const size_t part = give_up_ ? kGiveUpRows : SIZE_MAX;
+  const size_t part = pages_ != nullptr ? pages_->bytes() / 2 / rows_.row_bytes() + 1 : SIZE_MAX;
   std::vector<uint32_t> all;
   const bool is_new = !graph_;
   if (is_new) {
@@ -307,10 +300,7 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
     }
     rows = all;
     make_space();
-    for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
-      encode(rows.subspan(first, std::min(part, rows.size() - first)), pool);
-      if (give_up_) give_up_();
-    }
+    encode(rows, pool);
   }
   // Where many rows are new there may be clusters without any.
   rows_since_landmarks_ += rows.size();
@@ -321,14 +311,14 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
       }
     }
     std::vector<uint32_t> chosen =
-        choose_landmarks(all, vectors_, Landmarks::count_for(all.size()), options_.seed, pool, give_up_);
+        choose_landmarks(all, vectors_, Landmarks::count_for(all.size()), options_.seed, pool, pages_);
     set_landmarks(std::make_unique<const Landmarks>(std::move(chosen), vectors_));
     landmark_rows_ = all.size();
     rows_since_landmarks_ = 0;
   }
   if (is_new && bulk_ && all.size() >= kBulkRows && options_.metric != Metric::l1) {
     const NearRows near(rows, vectors_, options_.seed, pool, progress);
-    if (give_up_) give_up_();
+    tell_read(rows.size(), false);
     if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
     graph_->insert(rows, near, linking_, pool, progress);
     if (progress != nullptr) progress->end();
@@ -337,8 +327,9 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
   }
   if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
   for (size_t first = 0; first < rows.size(); first += std::min(part, rows.size() - first)) {
-    graph_->insert(rows.subspan(first, std::min(part, rows.size() - first)), linking_, gone(), pool, progress, first);
-    if (give_up_) give_up_();
+    const auto some = rows.subspan(first, std::min(part, rows.size() - first));
+    graph_->insert(some, linking_, gone(), pool, progress, first);
+    tell_read(some.size(), false);
   }
   if (progress != nullptr) progress->end();
   graph_ready_.store(true, std::memory_order_release);
@@ -355,7 +346,7 @@ void IndexImpl::make_space() {
   constexpr size_t kSample = 16384;
   const size_t dim = options_.dim;
   base::Random random(options_.seed);
-  std::vector<float> sample;
+  Centre centre(options_.metric, dim);
   std::vector<float> row(dim);
   float longest = 0;
   const size_t count = std::min<size_t>(kSample, row_count_);
@@ -363,18 +354,18 @@ void IndexImpl::make_space() {
     const uint32_t number = static_cast<uint32_t>(count == row_count_ ? i : random.below(row_count_));
     if (gone().contains(number)) continue;
     rows_.read(number, row.data());
-    sample.insert(sample.end(), row.begin(), row.end());
-    if (give_up_ && i % kRowsHereAndThere == 0) give_up_();
+    centre.add(row.data());
+    tell_read(1, true);
   }
   if (options_.metric == Metric::dot) {
     for (uint32_t number = 0; number < row_count_; ++number) {
       rows_.read(number, row.data());
       longest = std::max(longest, simd::kernels().dot_f32(row.data(), row.data(), dim));
-      if (give_up_ && number % kGiveUpRows == 0) give_up_();
+      if (number % kRowsAtOnce == 0) tell_read(kRowsAtOnce, false);
     }
     longest = std::sqrt(longest);
   }
-  space_.emplace(options_.metric, dim, centre_of(options_.metric, sample, dim), longest, options_.seed);
+  space_.emplace(options_.metric, dim, centre.mean(), longest, options_.seed);
   vectors_.space = linking_.space = &*space_;
   if (options_.codes != CodeKind::none) {
     codes_.emplace(options_.codes, space_->padded_dim(), options_.capacity);
@@ -394,6 +385,7 @@ void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
         rows_.read(rows[i], values.data());
         bounded_->set(rows[i], values.data());
       }
+      tell_read(kRowsAtOnce, false);
     });
   }
   if (!codes_) return;
@@ -406,6 +398,7 @@ void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
       errors[slice] += codes_->encode(rows[i], transformed.data(), length);
       if (linking_codes_) linking_codes_->encode(rows[i], transformed.data(), length);
     }
+    tell_read(kRowsAtOnce, false);
   });
   if (code_error_ == 0) {
     code_error_ = std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(rows.size());

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/growing_array.h"
+#include "base/page_budget.h"
 #include "base/threads.h"
 #include "index/bounded_rows.h"
 #include "index/calibration.h"
@@ -41,14 +42,16 @@ class IndexImpl : public Index {
   IndexImpl(std::unique_ptr<SectionFile> file, const OpenOptions& options);
 
   // rows [count] of options().type are taken as they lie, under the ids 0, 1, ... to an empty index, and must outlive
-  // it: for building from a mapped file. progress may be nullptr; give_up, where there is one, must outlive it, too: it
-  // is called, from any thread, when rows read so far are not needed for a while.
+  // it: for building from a mapped file. progress may be nullptr; pages, where there is one, must outlive it, too: it
+  // is told what is read of the rows.
   void add_view(std::span<const std::byte> rows, size_t threads, base::Progress* progress,
-                const std::function<void()>& give_up = nullptr);
+                base::PageBudget* pages = nullptr);
   // Whether many rows of a new index find their neighbours by products of all in groups (index/near_rows.h): several
   // times as fast, but the rows are read here and there, and all lists are in memory at once.
   void set_bulk(bool bulk) { bulk_ = bulk; }
-  // What adding so many vectors to an empty index takes, about.
+  // Of a PageBudget, at least.
+  static constexpr size_t kPagesLeast = size_t{8} << 20;
+  // What adding so many vectors to an empty index takes, about; of a view, with that budget.
   size_t memory_for(size_t rows, bool as_view) const;
 
   void add(std::span<const uint64_t> ids, std::span<const float> vectors, size_t threads) override;
@@ -127,10 +130,14 @@ class IndexImpl : public Index {
   // necessary.
   void rerank(const float* query, size_t k, Reader& reader, IndexSearchResult& result) const;
   void write_sections(SectionFileWriter& file) const;
+  // Rows that were read, one after another or here and there.
+  void tell_read(size_t rows, bool scattered) const {
+    if (pages_ != nullptr) pages_->read(rows * rows_.row_bytes(), scattered ? rows : 1);
+  }
 
   IndexOptions options_;
   bool bulk_ = true;
-  std::function<void()> give_up_;      // add_view's
+  base::PageBudget* pages_ = nullptr;  // add_view's
   std::unique_ptr<SectionFile> file_;  // what the views below look at, where it is mapped
   std::vector<base::GrowingArray<std::byte>> loaded_;
 

@@ -96,7 +96,7 @@ void IndexImpl::write_sections(SectionFileWriter& file) const {
     file.add("bounded_factors", bounded_->factors(rows));
     file.add("bounded_codes", bounded_->codes(rows));
   }
-  file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()), give_up_);
+  file.add("vectors", std::span(rows_.at(0), rows * rows_.row_bytes()), pages_);
 }
 
 void IndexImpl::save_into(SectionFileWriter& file) {

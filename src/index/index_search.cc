@@ -267,6 +267,7 @@ void IndexImpl::rerank(const float* query, size_t k, Reader& reader, IndexSearch
     }
     if (n == 0) break;
     rows_.score(metric, query, rows, n, scores);
+    tell_read(n, true);
     for (size_t i = 0; i < n; ++i) {
       ids[i] = id_of(rows[i]);
       kept.add(as_distance(metric, scores[i]));

@@ -70,7 +70,7 @@ void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>&
 }
 
 std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vectors& vectors, size_t count,
-                                       uint64_t seed, base::ThreadPool& pool, const std::function<void()>& give_up) {
+                                       uint64_t seed, base::ThreadPool& pool, base::PageBudget* pages) {
   base::Random random(seed);
   std::vector<uint32_t> sample(rows.begin(), rows.end());
   const size_t wanted = std::min(rows.size(), count * kSampled);
@@ -79,7 +79,7 @@ std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vec
 
   std::vector<uint32_t> chosen;
   std::vector<float> apart(sample.size(), std::numeric_limits<float>::infinity());  // squared distances
-  std::vector<RowPlacer> placers(pool.thread_count(), RowPlacer(vectors));
+  std::vector<RowPlacer> placers(pool.thread_count(), RowPlacer(vectors, pages));
   PlacedRows placed;
   while (chosen.size() < count) {
     std::vector<uint32_t> turn;
@@ -114,7 +114,6 @@ std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vec
         const float score = *std::max_element(scores, scores + turn.size());
         apart[first + i] = std::min(apart[first + i], 2 * (placer.rows.halves[i] - score));
       });
-      if (give_up) give_up();
     });
     chosen.insert(chosen.end(), turn.begin(), turn.end());
   }

@@ -7,10 +7,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
+#include "base/page_budget.h"
 #include "base/threads.h"
 #include "index/scorer.h"
 #include "index/walk.h"
@@ -47,10 +47,9 @@ class Landmarks {
   std::vector<std::byte> bits_;
 };
 
-// COUNT of rows, or fewer where fewer are apart; ascending. The same for any number of threads. give_up, where there is
-// one, is called when rows read so far are not needed for a while.
+// COUNT of rows, or fewer where fewer are apart; ascending. The same for any number of threads. pages, where there is
+// one, is told what is read of the rows.
 std::vector<uint32_t> choose_landmarks(std::span<const uint32_t> rows, const Vectors& vectors, size_t count,
-                                       uint64_t seed, base::ThreadPool& pool,
-                                       const std::function<void()>& give_up = nullptr);
+                                       uint64_t seed, base::ThreadPool& pool, base::PageBudget* pages = nullptr);
 
 }  // namespace sextant::index

@@ -20,9 +20,14 @@ struct PlainRows {
   PlainRows(Metric metric, std::vector<float> floats, size_t dim)
       : values(std::move(floats)),
         rows(ElementType::float32, dim, std::as_bytes(std::span(values))),
-        space(metric, dim, centre_of(metric, values, dim), longest(dim), 1) {
+        space(metric, dim, centre(metric, dim), longest(dim), 1) {
     vectors.space = &space;
     vectors.rows = &rows;
+  }
+  std::vector<float> centre(Metric metric, size_t dim) const {
+    Centre sum(metric, dim);
+    for (size_t i = 0; i < values.size(); i += dim) sum.add(values.data() + i);
+    return sum.mean();
   }
   float longest(size_t dim) const {
     double most = 0;

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/page_budget.h"
 #include "index/row_products.h"
 #include "index/scorer.h"
 
@@ -21,8 +22,10 @@ struct PlacedRows {
 // A thread's own means.
 class RowPlacer {
  public:
-  // Of an index whose metric is not l1. VECTORS must stay where they are.
-  explicit RowPlacer(const Vectors& vectors) : vectors_(&vectors), row_(vectors.rows->dim()) {}
+  // Of an index whose metric is not l1. VECTORS must stay where they are. pages, where there is one, is told which rows
+  // were read.
+  explicit RowPlacer(const Vectors& vectors, base::PageBudget* pages = nullptr)
+      : vectors_(&vectors), pages_(pages), row_(vectors.rows->dim()) {}
 
   void place(std::span<const uint32_t> numbers, PlacedRows& placed) {
     const size_t dim = vectors_->rows->dim();
@@ -31,6 +34,7 @@ class RowPlacer {
     placed.halves.resize(numbers.size());
     for (size_t i = 0; i < numbers.size(); ++i) {
       vectors_->rows->read(numbers[i], row_.data());
+      if (pages_ != nullptr) pages_->read(vectors_->rows->row_bytes());
       const float squared = vectors_->space->place_row(row_.data(), placed.values.data() + i * dim);
       const float lift = vectors_->space->lift(squared);
       placed.lifts[i] = lift;
@@ -65,6 +69,7 @@ class RowPlacer {
   static constexpr size_t kRowsAtOnce = 32;
 
   const Vectors* vectors_;
+  base::PageBudget* pages_;
   std::vector<float> row_;
   std::vector<float> products_;
   RowProducts::Scratch scratch_;

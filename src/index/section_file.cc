@@ -42,9 +42,8 @@ SectionFileWriter::SectionFileWriter(const std::filesystem::path& path, uint32_t
   file_.append(std::string(aligned(kHeadBytes + room_ * kEntryBytes + sizeof(uint64_t)), '\0'));
 }
 
-void SectionFileWriter::add(std::string_view name, std::span<const std::byte> bytes,
-                            const std::function<void()>& give_up) {
-  constexpr size_t kPartBytes = size_t{16} << 20;
+void SectionFileWriter::add(std::string_view name, std::span<const std::byte> bytes, base::PageBudget* pages) {
+  constexpr size_t kPartBytes = size_t{4} << 20;
   if (count_ == room_ || name.size() >= kNameBytes) {
     throw Error(ErrorCode::internal, fmt::format("section '{}' has no room in its file", name));
   }
@@ -58,7 +57,7 @@ void SectionFileWriter::add(std::string_view name, std::span<const std::byte> by
     const std::string_view part = base::text_of(bytes.subspan(first, std::min(kPartBytes, bytes.size() - first)));
     hash.add(part);
     file_.append(part);
-    if (give_up) give_up();
+    if (pages != nullptr) pages->read(part.size());
   }
   put(entries_, hash.value());
   ++count_;

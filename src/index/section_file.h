@@ -10,13 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/files.h"
+#include "base/page_budget.h"
 
 namespace sextant::index {
 
@@ -24,9 +24,8 @@ class SectionFileWriter {
  public:
   // sections: how many there will be at most.
   SectionFileWriter(const std::filesystem::path& path, uint32_t kind, uint32_t version, size_t sections);
-  // name: up to 23 characters. give_up, where there is one, is called whenever a part of the bytes is not needed any
-  // more, so that pages of another file go back to the system.
-  void add(std::string_view name, std::span<const std::byte> bytes, const std::function<void()>& give_up = nullptr);
+  // name: up to 23 characters. pages, where there is one, is told what is read of the bytes, which lie in another file.
+  void add(std::string_view name, std::span<const std::byte> bytes, base::PageBudget* pages = nullptr);
   template <class T>
   void add(std::string_view name, std::span<const T> values) {
     add(name, std::as_bytes(values));

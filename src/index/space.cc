@@ -52,18 +52,19 @@ float Space::transform_query(const float* query, float* out) const {
   return squared;
 }
 
-std::vector<float> centre_of(Metric metric, std::span<const float> rows, size_t dim) {
-  std::vector<double> sums(dim);
-  std::vector<float> row(dim);
-  const size_t count = rows.size() / dim;
-  for (size_t r = 0; r < count; ++r) {
-    std::copy_n(rows.data() + r * dim, dim, row.begin());
-    if (metric == Metric::cosine) simd::kernels().normalize_f32(row.data(), dim);
-    for (size_t i = 0; i < dim; ++i) sums[i] += row[i];
+void Centre::add(const float* row) {
+  std::copy_n(row, row_.size(), row_.begin());
+  if (metric_ == Metric::cosine) simd::kernels().normalize_f32(row_.data(), row_.size());
+  for (size_t i = 0; i < row_.size(); ++i) sums_[i] += row_[i];
+  ++count_;
+}
+
+std::vector<float> Centre::mean() const {
+  std::vector<float> mean(sums_.size());
+  for (size_t i = 0; i < mean.size() && count_ > 0; ++i) {
+    mean[i] = static_cast<float>(sums_[i] / static_cast<double>(count_));
   }
-  std::vector<float> centre(dim);
-  for (size_t i = 0; i < dim && count > 0; ++i) centre[i] = static_cast<float>(sums[i] / static_cast<double>(count));
-  return centre;
+  return mean;
 }
 
 }  // namespace sextant::index

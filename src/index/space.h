@@ -58,7 +58,18 @@ class Space {
   Rotation rotation_;
 };
 
-// The mean of rows [count, dim], each scaled to length 1 first where the metric is cosine.
-std::vector<float> centre_of(Metric metric, std::span<const float> rows, size_t dim);
+// The mean of rows, each scaled to length 1 first where the metric is cosine.
+class Centre {
+ public:
+  Centre(Metric metric, size_t dim) : metric_(metric), sums_(dim), row_(dim) {}
+  void add(const float* row);  // [dim]
+  std::vector<float> mean() const;
+
+ private:
+  Metric metric_;
+  size_t count_ = 0;
+  std::vector<double> sums_;
+  std::vector<float> row_;
+};
 
 }  // namespace sextant::index

@@ -82,7 +82,8 @@ SnapshotReport write_snapshot(Truth& truth, const std::filesystem::path& path) {
       continue;
     }
     const base::MappedFile mapped(scratch.path / name);
-    file.add(name, mapped.bytes(), [&] { mapped.give_up_pages(); });
+    base::PageBudget pages(size_t{16} << 20, [&] { mapped.give_up_pages(); });
+    file.add(name, mapped.bytes(), &pages);
   }
   file.commit();
   report.bytes = file.size_bytes();

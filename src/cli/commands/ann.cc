@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/page_budget.h"
 #include "base/progress.h"
 #include "base/threads.h"
 #include "cli/commands/all.h"
@@ -41,7 +42,8 @@ constexpr const char* kMetrics =
     "cosine, dot (ip), l2 (euclidean), l1 (manhattan) or hamming (bits: eight to a byte of uint8, or floats of 0 and "
     "1)";
 // Breadths of --sweep.
-constexpr size_t kSweep[] = {10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 320, 448, 640};
+constexpr size_t kSweep[] = {10, 12, 14, 17,  20,  24,  28,  34,  40,  48,  56,
+                             68, 80, 96, 112, 136, 160, 192, 224, 320, 448, 640};
 
 // --filter-fraction: rows whose number is divisible by 1/F may be found; 1 where all may.
 size_t parse_fraction(double fraction) {
@@ -155,6 +157,7 @@ void build(const BuildOptions& options, const Context& context) {
   index_options.build_breadth = options.breadth;
   index_options.seed = options.seed;
   index_options.capacity = std::max<size_t>(1, file.rows());
+  std::optional<base::PageBudget> pages;
   index::IndexImpl index(index_options);
 
   const size_t memory_max = options.memory.empty() ? SIZE_MAX : parse_bytes(options.memory, "--memory");
@@ -176,8 +179,10 @@ void build(const BuildOptions& options, const Context& context) {
   try {
     if (in_place) {
       // Pages of the file are given back as the build goes on, where memory counts.
-      const std::function<void()> give_up = [&] { file.give_up_pages(); };
-      index.add_view(file.mapped(), context.thread_count, progress.get(), options.memory.empty() ? nullptr : give_up);
+      if (!options.memory.empty()) {
+        pages.emplace(index::IndexImpl::kPagesLeast + (memory_max - needed) / 2, [&] { file.give_up_pages(); });
+      }
+      index.add_view(file.mapped(), context.thread_count, progress.get(), pages ? &*pages : nullptr);
     } else {
       // All at once: the centre of the space comes from rows here and there, and bigger batches link faster.
       std::vector<uint64_t> ids(file.rows());
