@@ -143,8 +143,9 @@ std::vector<IndexSearchResult> IndexImpl::scan_products(std::span<const float> q
         ids.push_back(id_of(row.node));
       }
       std::vector<float> scores(numbers.size());
-      for (size_t first = 0; first < numbers.size(); first += kRowsAtOnce) {
-        const size_t m = std::min(kRowsAtOnce, numbers.size() - first);
+      const size_t at_once = pages_ == nullptr ? kRowsAtOnce : kScatteredAtOnce;
+      for (size_t first = 0; first < numbers.size(); first += at_once) {
+        const size_t m = std::min(at_once, numbers.size() - first);
         rows_.score(metric, queries.data() + (begin + q) * dim, numbers.data() + first, m, scores.data() + first);
         tell_read(m, true);
       }

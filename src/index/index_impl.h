@@ -130,6 +130,8 @@ class IndexImpl : public Index {
   // necessary.
   void rerank(const float* query, size_t k, Reader& reader, IndexSearchResult& result) const;
   void write_sections(SectionFileWriter& file) const;
+  // Rows that are read here and there before they are told of, each perhaps with a huge page.
+  static constexpr size_t kScatteredAtOnce = 2;
   // Rows that were read, one after another or here and there.
   void tell_read(size_t rows, bool scattered) const {
     if (pages_ != nullptr) pages_->read(rows * rows_.row_bytes(), scattered ? rows : 1);

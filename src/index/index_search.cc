@@ -118,6 +118,7 @@ IndexSearchResult IndexImpl::scan(std::span<const float> query, size_t k, const 
   auto compare = [&] {
     scores.resize(rows.size());
     rows_.score(options_.metric, query.data(), rows.data(), rows.size(), scores.data());
+    tell_read(rows.size(), false);
     ids.clear();
     for (uint32_t row : rows) ids.push_back(id_of(row));
     best.push_block(ids, scores);
@@ -256,9 +257,10 @@ void IndexImpl::rerank(const float* query, size_t k, Reader& reader, IndexSearch
   uint32_t rows[kRerankAtOnce];
   uint64_t ids[kRerankAtOnce];
   float scores[kRerankAtOnce];
+  const size_t at_once = pages_ == nullptr ? kRerankAtOnce : kScatteredAtOnce;
   for (size_t next = 0; next < found.size();) {
     size_t n = 0;
-    for (; next < found.size() && n < kRerankAtOnce; ++next) {
+    for (; next < found.size() && n < at_once; ++next) {
       if (codes_) {
         const float error = deviation * std::sqrt(codes_->length(found[next].node));
         if (found[next].distance + common - error > kept.last()) continue;
