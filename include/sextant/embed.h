@@ -147,6 +147,9 @@ class Embedder {
   virtual const std::string& name() const = 0;
   virtual const std::string& hash() const = 0;  // names the content of weights and tokenizer
   virtual Metric similarity() const = 0;        // from the model's config; cosine unless it says otherwise
+  // How the vectors of a text's tokens become its vector: "mean", "cls", "last_token"... Empty where that is not known:
+  // of a model that runs elsewhere.
+  virtual std::string pooling_name() const { return {}; }
   // Prompts by name from the model's config, e.g. {"query", "query: "}.
   virtual const std::vector<std::pair<std::string, std::string>>& prompts() const = 0;
   // The vocabulary entries that are whole words with a vector of their own, for `nearest` and `analogy`; empty where

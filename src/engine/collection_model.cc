@@ -25,12 +25,15 @@ auto read_metadata(const std::string& metadata, const std::string& where, const 
 }
 
 CollectionModel read_model(const nlohmann::json& model) {
-  return {model.at("name"), model.at("hash"), model.at("document_prompt"), model.at("query_prompt")};
+  // Collections of the first versions do not name the pooling.
+  return {model.at("name"), model.at("hash"), model.at("document_prompt"), model.at("query_prompt"),
+          model.value("pooling", "")};
 }
 
 nlohmann::ordered_json model_json(const CollectionModel& model) {
   return {{"name", model.name},
           {"hash", model.hash},
+          {"pooling", model.pooling},
           {"document_prompt", model.document_prompt},
           {"query_prompt", model.query_prompt}};
 }
@@ -38,7 +41,7 @@ nlohmann::ordered_json model_json(const CollectionModel& model) {
 }  // namespace
 
 CollectionModel model_of(const Embedder& model) {
-  return {model.name(), model.hash(), document_prompt(model), query_prompt(model)};
+  return {model.name(), model.hash(), document_prompt(model), query_prompt(model), model.pooling_name()};
 }
 
 CollectionModels read_models(const std::string& metadata, const std::string& where) {

@@ -1,7 +1,7 @@
 // engine/collection_model.h: what a collection's metadata says of models: the one whose vectors are searched, the one
 // that a re-embedding under way makes vectors of, and how documents are cut for them.
 //
-//   {"model": {"name", "hash", "document_prompt", "query_prompt"}, "reembed": {"model": {...}},
+//   {"model": {"name", "hash", "pooling", "document_prompt", "query_prompt"}, "reembed": {"model": {...}},
 //    "passages": {"tokens_max", "overlap_tokens", "window_tokens"}}
 // Each may be missing; what else stands there is left alone.
 #pragma once
@@ -18,6 +18,7 @@ namespace sextant::engine {
 struct CollectionModel {
   std::string name, hash;
   std::string document_prompt, query_prompt;
+  std::string pooling;  // Embedder::pooling_name; the hash has it, too
 };
 CollectionModel model_of(const Embedder& model);
 

@@ -47,6 +47,7 @@ class StaticModel : public Embedder {
   const std::string& name() const override { return name_; }
   const std::string& hash() const override { return hash_; }
   Metric similarity() const override { return similarity_; }
+  std::string pooling_name() const override { return "mean"; }
   const std::vector<std::pair<std::string, std::string>>& prompts() const override { return prompts_; }
   std::vector<std::string> words() const override;
 

@@ -311,6 +311,12 @@ TokenVectors TransformerModel::embed_tokens(std::string_view text, const EmbedOp
   return tokens;
 }
 
+std::string TransformerModel::pooling_name() const {
+  std::vector<std::string_view> names;
+  for (PoolingMode mode : pooling_.modes) names.push_back(model::name(mode));
+  return fmt::format("{}", fmt::join(names, " + "));
+}
+
 Explanation TransformerModel::explain(std::string_view text, const EmbedOptions& options) const {
   const TokenVectors tokens = embed_tokens(text, options, nullptr);
   const Item item = prepare(text, options);
@@ -345,9 +351,7 @@ Explanation TransformerModel::explain(std::string_view text, const EmbedOptions&
     explanation.tokens.push_back(
         {tokens.ids[i], tokens.tokens[i], weight, norm, tokens.ids[i] != tokenizer().unknown_id()});
   }
-  std::vector<std::string_view> names;
-  for (PoolingMode mode : pooling_.modes) names.push_back(model::name(mode));
-  explanation.pooling = fmt::format("{} of the last hidden states", fmt::join(names, " + "));
+  explanation.pooling = fmt::format("{} of the last hidden states", pooling_name());
   const size_t dim = options.dim > 0 ? std::min(options.dim, dim_) : dim_;
   EmbedOptions raw = options;
   raw.normalize = false;

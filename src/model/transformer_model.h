@@ -69,6 +69,7 @@ class TransformerModel : public Embedder {
   const Encoder& encoder() const { return *encoder_; }
   const Config& config() const { return config_; }
   const Pooling& pooling() const { return pooling_; }
+  std::string pooling_name() const override;
   const std::vector<Module>& modules() const { return modules_; }
   const std::optional<MaskedLmHead>& masked_lm_head() const { return masked_lm_head_; }
   const std::optional<SpladePooling>& splade() const { return splade_; }

@@ -106,7 +106,14 @@ void info(const DatabaseSettings& settings, const Context& context) {
                       {"version", info.version},
                       {"durability", name(config->durability)},
                       {"ttl_seconds", config->ttl_seconds}};
-  if (collection.model()) out["model"] = {{"name", collection.model()->name}, {"hash", collection.model()->hash}};
+  const std::optional<engine::CollectionModel>& model = collection.model();
+  if (model) {
+    out["model"] = {{"name", model->name},
+                    {"hash", model->hash},
+                    {"pooling", model->pooling},
+                    {"document_prompt", model->document_prompt},
+                    {"query_prompt", model->query_prompt}};
+  }
   const auto next_model = engine::read_models(config->metadata, settings.collection).next;
   if (next_model) out["reembed"] = {{"name", next_model->name}, {"hash", next_model->hash}};
   for (const store::VectorConfig& vector : config->vectors) {
@@ -140,8 +147,13 @@ void info(const DatabaseSettings& settings, const Context& context) {
     return;
   }
   print(fmt::format("{}  {} points, version {}\n", bold(settings.collection), info.points, info.version));
-  if (collection.model()) {
-    print(fmt::format("model       {} ({})\n", collection.model()->name, collection.model()->hash.substr(0, 12)));
+  if (model) {
+    print(fmt::format("model       {} ({}){}\n", model->name, model->hash.substr(0, 12),
+                      model->pooling.empty() ? "" : fmt::format(", {} pooling", model->pooling)));
+    if (!model->document_prompt.empty() || !model->query_prompt.empty()) {
+      print(fmt::format("prompts     '{}' before texts, '{}' before queries\n", model->document_prompt,
+                        model->query_prompt));
+    }
   }
   if (next_model) {
     print(fmt::format("under way   a re-embedding to {} ({}): the same reembed goes on, --abandon gives it up\n",

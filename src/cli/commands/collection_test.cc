@@ -225,6 +225,7 @@ TEST_F(CollectionCommands, ReembedGoesOnAfterItWasKilled) {
     cut_off += info.contains("reembed") ? 1 : 0;
     if (info.contains("reembed")) {
       EXPECT_EQ(info["model"]["name"], "builtin");
+      EXPECT_EQ(info["model"]["pooling"], "mean");
       EXPECT_EQ(json({"search", "water 7 flour and salt 49", "--limit", "1"})["hits"].size(), 1u);
     }
   }
