@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "sextant/error.h"
 
 namespace sextant::store {
@@ -65,6 +66,8 @@ void check(const VectorConfig& vector) {
   };
   if (vector.name.size() > kNameBytesMax)
     fail(fmt::format("a name of {} bytes, at most {}", vector.name.size(), kNameBytesMax));
+  // It is kept as JSON, which would make another of it.
+  if (!base::is_valid_utf8(vector.name)) fail("a name that is no UTF-8");
   if (vector.kind == VectorKind::sparse) {
     if (vector.dim != 0) fail("a sparse vector has no dim");
     if (vector.metric != Metric::dot)
@@ -81,6 +84,14 @@ void check(const VectorConfig& vector) {
   if (vector.degree < 4 || vector.degree > 128) fail(fmt::format("degree {}, expected 4 to 128", vector.degree));
   if (vector.build_breadth < 1 || vector.build_breadth > 10000) {
     fail(fmt::format("build_breadth {}, expected 1 to 10,000", vector.build_breadth));
+  }
+  if (vector.codes == CodeKind::automatic || vector.codes == CodeKind::none) return;
+  const std::string_view codes = kCodes[static_cast<size_t>(vector.codes)];
+  if (vector.metric == Metric::l1 || vector.metric == Metric::hamming) {
+    fail(fmt::format("codes {}, expected automatic or none for metric {}", codes, name(vector.metric)));
+  }
+  if (vector.index == IndexKind::flat && vector.codes != CodeKind::sq8) {
+    fail(fmt::format("codes {}, expected automatic, none or sq8 for a flat index", codes));
   }
 }
 
@@ -122,6 +133,11 @@ void check(const StoreConfig& config) {
   if (config.tail_rows_max < 1 || config.tail_rows_max > (size_t{1} << 24)) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("tail_rows_max {}, expected 1 to {}", config.tail_rows_max, size_t{1} << 24));
+  }
+  // Times of expiry are milliseconds in 64 bits, from now on.
+  if (config.ttl_seconds > UINT64_MAX / 2000) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("ttl_seconds {}, expected at most {}", config.ttl_seconds, UINT64_MAX / 2000));
   }
   for (size_t i = 0; i < config.vectors.size(); ++i) {
     check(config.vectors[i]);
