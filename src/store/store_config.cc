@@ -97,12 +97,6 @@ void check(const VectorConfig& vector) {
 
 }  // namespace
 
-std::string_view name(VectorKind kind) { return kKinds[static_cast<size_t>(kind)]; }
-std::string_view name(Durability durability) { return kDurabilities[static_cast<size_t>(durability)]; }
-Durability parse_durability(std::string_view name) {
-  return static_cast<Durability>(find_name(kDurabilities, std::string(name), "durability"));
-}
-
 const VectorConfig* StoreConfig::find(std::string_view wanted) const {
   const auto at = std::find_if(vectors.begin(), vectors.end(), [&](const VectorConfig& v) { return v.name == wanted; });
   return at == vectors.end() ? nullptr : &*at;
@@ -220,3 +214,13 @@ StoreConfig read_config(std::string_view text, const std::string& where) {
 }
 
 }  // namespace sextant::store
+
+namespace sextant {
+
+std::string_view name(VectorKind kind) { return store::kKinds[static_cast<size_t>(kind)]; }
+std::string_view name(Durability durability) { return store::kDurabilities[static_cast<size_t>(durability)]; }
+Durability parse_durability(std::string_view name) {
+  return static_cast<Durability>(store::find_name(store::kDurabilities, std::string(name), "durability"));
+}
+
+}  // namespace sextant
