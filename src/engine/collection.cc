@@ -18,19 +18,23 @@ using store::PointId;
 
 Collection Collection::create(store::Database& database, std::string_view name, const CreateOptions& options) {
   store::StoreConfig config;
-  store::VectorConfig vector;
-  vector.slot = config.next_slot++;
-  vector.dim = options.model != nullptr ? options.model->dim() : options.dim;
-  vector.metric = options.metric;
-  vector.index = options.index;
-  vector.type = options.metric == Metric::hamming ? ElementType::bit : options.type;
-  if (options.passages && options.passages->window_tokens > 0) {
-    // Each passage has a vector a window, the mean of the window's and the passage's: shorter than they are by what
-    // the two differ, so lengths must count. MaxSim of one question is the nearest window.
-    vector.kind = store::VectorKind::multi;
-    vector.metric = Metric::dot;
+  config.vectors = options.vectors;
+  const bool has_own = config.find("") != nullptr;
+  if (!has_own && (options.model != nullptr || options.dim > 0 || options.vectors.empty())) {
+    store::VectorConfig vector;
+    vector.dim = options.model != nullptr ? options.model->dim() : options.dim;
+    vector.metric = options.metric;
+    vector.index = options.index;
+    vector.type = options.metric == Metric::hamming ? ElementType::bit : options.type;
+    if (options.passages && options.passages->window_tokens > 0) {
+      // Each passage has a vector a window, the mean of the window's and the passage's: shorter than they are by what
+      // the two differ, so lengths must count. MaxSim of one question is the nearest window.
+      vector.kind = store::VectorKind::multi;
+      vector.metric = Metric::dot;
+    }
+    config.vectors.insert(config.vectors.begin(), vector);
   }
-  config.vectors.push_back(vector);
+  for (store::VectorConfig& vector : config.vectors) vector.slot = config.next_slot++;
   config.durability = options.durability;
   config.ttl_seconds = options.ttl_seconds;
   if (options.model != nullptr) {

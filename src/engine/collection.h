@@ -35,6 +35,9 @@ struct CreateOptions {
   IndexKind index = IndexKind::graph;
   store::Durability durability = store::Durability::sync;
   uint64_t ttl_seconds = 0;
+  // More vectors. One named "" says of that one what dim, metric, type and index do not count for then; where there is
+  // no model, no dim and no such one, there is none. Slots are given.
+  std::vector<store::VectorConfig> vectors = {};
   // For documents: how they are cut, whenever some are added. With windows, each passage has the vectors of its windows
   // (metric and type are then dot and float32). Their fields "path" and "passage" are indexed.
   std::optional<PassageOptions> passages = {};

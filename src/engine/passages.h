@@ -12,17 +12,13 @@
 
 #include "engine/sections.h"
 #include "io/documents.h"
+#include "sextant/collection.h"
 #include "sextant/embed.h"
 #include "text/chunk.h"
 
 namespace sextant::engine {
 
-struct PassageOptions {
-  size_t tokens_max = 0;  // of a passage with its title and headings; 0: 256, or the model's limit if lower
-  size_t overlap_tokens = 32;
-  size_t window_tokens = 0;  // 0: no windows
-  bool operator==(const PassageOptions&) const = default;
-};
+using sextant::PassageOptions;
 
 // What a model's prompts say of documents and of questions; empty where they say nothing.
 std::string document_prompt(const Embedder& model);

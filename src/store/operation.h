@@ -13,37 +13,15 @@
 
 namespace sextant::store {
 
-// One value of a named vector: dense: values [dim]; multi: values [n, dim], n >= 1; sparse: values [n] at the
-// components indices [n], ascending.
-struct VectorValue {
-  std::vector<float> values;
-  std::vector<uint32_t> indices;
-  bool operator==(const VectorValue&) const = default;
-};
+using sextant::NamedVectors;
+using sextant::Point;
+using sextant::VectorValue;
+using sextant::WriteMode;
+using sextant::Written;
 
-using NamedVectors = std::vector<std::pair<std::string, VectorValue>>;
-
-struct Point {
-  PointId id;
-  NamedVectors vectors;
-  std::string payload;      // a JSON object; empty: none
-  uint64_t expires_ms = 0;  // since 1970; 0: as the collection says
-};
-
-// A point as it is kept.
-struct StoredPoint {
-  PointId id;
-  uint64_t version = 0;  // the number of the operation that changed it last
-  NamedVectors vectors;  // where they were asked for
-  std::string payload;   // likewise; "{}" where it has none
-  uint64_t expires_ms = 0;
+// What the store itself says of a point beside what its users are told.
+struct StoredPoint : sextant::StoredPoint {
   std::vector<uint16_t> slots;  // of its vectors, ascending; those of vectors that were removed may be among them
-};
-
-enum class WriteMode : uint8_t {
-  upsert,  // replace or insert
-  insert,  // leave those that are there as they are
-  update,  // leave those that are not there
 };
 
 struct UpsertPoints {
@@ -92,14 +70,5 @@ struct DeletePoints {
 };
 
 using Operation = std::variant<UpsertPoints, UpdateVectors, DeleteVectors, ChangePayload, DeletePoints>;
-
-// What became of an operation.
-struct Written {
-  uint64_t version = 0;  // of the points that it changed
-  size_t inserted = 0;
-  size_t updated = 0;
-  size_t removed = 0;
-  size_t missing = 0;  // ids that are not there, or, by WriteMode, were left as they are
-};
 
 }  // namespace sextant::store

@@ -7,8 +7,11 @@
 #include "sextant/error.h"
 #include "store/key_bytes.h"
 
-namespace sextant::store {
+namespace sextant {
 namespace {
+
+using store::append_big_endian;
+using store::take_big_endian;
 
 constexpr char kNumberTag = 1;
 constexpr char kUuidTag = 2;
@@ -92,4 +95,4 @@ std::string PointId::text() const {
 
 std::string PointId::json() const { return is_uuid_ ? '"' + text() + '"' : text(); }
 
-}  // namespace sextant::store
+}  // namespace sextant

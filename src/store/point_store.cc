@@ -97,6 +97,11 @@ bool PointStore::has_damage() const {
                      [](const SegmentPart& part) { return !part.damage.empty(); });
 }
 
+SnapshotReport PointStore::snapshot(const std::filesystem::path& path) const {
+  check_writable();
+  return write_snapshot(*read_view()->truth, path);
+}
+
 void PointStore::check_writable() const {
   if (options_.read_only) throw Error(ErrorCode::unsupported, fmt::format("{}: opened for reading", folder_.string()));
 }

@@ -132,8 +132,8 @@ class PointStore {
   // where there are some.
   std::vector<FacetCount> facet(const KeyPath& path, const std::optional<Filter>& filter, size_t limit) const;
 
-  // What there is now, in one file.
-  SnapshotReport snapshot(const std::filesystem::path& path) const { return write_snapshot(*read_view()->truth, path); }
+  // What there is now, in one file. Not by who only reads: files are linked in the collection's folder meanwhile.
+  SnapshotReport snapshot(const std::filesystem::path& path) const;
 
   // Makes segments of all rows there are now, and the indexes of payloads that are wanted, and waits for them.
   void flush();

@@ -218,6 +218,14 @@ TEST(NamedVectors, SayWhatIsWrongWithAChangeAndDoNothingOfIt) {
   EXPECT_THAT(message({.add = {dense("", 2)}}), HasSubstr("vector '' is there twice"));
   EXPECT_THAT(message({.remove = {""}, .add = {dense("a", 0)}}), HasSubstr("vector 'a': dim 0"));
   EXPECT_THAT(message({.replace = {{"", ""}}}), HasSubstr("replaced by itself"));
+  EXPECT_THAT(message({.add = {dense("\xff", 2)}}), HasSubstr("a name that is no UTF-8"));
+  VectorConfig codes = dense("codes", 2);
+  codes.codes = CodeKind::sq4;
+  codes.index = IndexKind::flat;
+  EXPECT_THAT(message({.add = {codes}}), HasSubstr("codes sq4, expected automatic, none or sq8 for a flat index"));
+  codes.index = IndexKind::graph;
+  codes.metric = Metric::l1;
+  EXPECT_THAT(message({.add = {codes}}), HasSubstr("codes sq4, expected automatic or none for metric l1"));
   EXPECT_EQ(store->config()->vectors.size(), 1u);
   StoreConfig full = *store->config();
   full.next_slot = UINT16_MAX;

@@ -40,15 +40,7 @@ struct FoundPoint {
   float score = 0;
 };
 
-// How a part of the collection was searched.
-struct PartPlan {
-  std::string part;  // "segment 3", "newest rows", "segment 4 (damaged)"
-  uint64_t rows = 0;
-  std::string plan;  // SearchPlan's name, or "truth"
-  bool exact = true;
-  uint64_t compared = 0;
-  double expected_recall = 1;
-};
+using sextant::PartPlan;
 
 struct SearchAnswer {
   std::vector<FoundPoint> points;  // best first; of equal scores, the smaller id

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "sextant/error.h"
 
 namespace sextant::store {
@@ -65,6 +66,8 @@ void check(const VectorConfig& vector) {
   };
   if (vector.name.size() > kNameBytesMax)
     fail(fmt::format("a name of {} bytes, at most {}", vector.name.size(), kNameBytesMax));
+  // It is kept as JSON, which would make another of it.
+  if (!base::is_valid_utf8(vector.name)) fail("a name that is no UTF-8");
   if (vector.kind == VectorKind::sparse) {
     if (vector.dim != 0) fail("a sparse vector has no dim");
     if (vector.metric != Metric::dot)
@@ -82,15 +85,17 @@ void check(const VectorConfig& vector) {
   if (vector.build_breadth < 1 || vector.build_breadth > 10000) {
     fail(fmt::format("build_breadth {}, expected 1 to 10,000", vector.build_breadth));
   }
+  if (vector.codes == CodeKind::automatic || vector.codes == CodeKind::none) return;
+  const std::string_view codes = kCodes[static_cast<size_t>(vector.codes)];
+  if (vector.metric == Metric::l1 || vector.metric == Metric::hamming) {
+    fail(fmt::format("codes {}, expected automatic or none for metric {}", codes, name(vector.metric)));
+  }
+  if (vector.index == IndexKind::flat && vector.codes != CodeKind::sq8) {
+    fail(fmt::format("codes {}, expected automatic, none or sq8 for a flat index", codes));
+  }
 }
 
 }  // namespace
-
-std::string_view name(VectorKind kind) { return kKinds[static_cast<size_t>(kind)]; }
-std::string_view name(Durability durability) { return kDurabilities[static_cast<size_t>(durability)]; }
-Durability parse_durability(std::string_view name) {
-  return static_cast<Durability>(find_name(kDurabilities, std::string(name), "durability"));
-}
 
 const VectorConfig* StoreConfig::find(std::string_view wanted) const {
   const auto at = std::find_if(vectors.begin(), vectors.end(), [&](const VectorConfig& v) { return v.name == wanted; });
@@ -122,6 +127,11 @@ void check(const StoreConfig& config) {
   if (config.tail_rows_max < 1 || config.tail_rows_max > (size_t{1} << 24)) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("tail_rows_max {}, expected 1 to {}", config.tail_rows_max, size_t{1} << 24));
+  }
+  // Times of expiry are milliseconds in 64 bits, from now on.
+  if (config.ttl_seconds > UINT64_MAX / 2000) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("ttl_seconds {}, expected at most {}", config.ttl_seconds, UINT64_MAX / 2000));
   }
   for (size_t i = 0; i < config.vectors.size(); ++i) {
     check(config.vectors[i]);
@@ -204,3 +214,13 @@ StoreConfig read_config(std::string_view text, const std::string& where) {
 }
 
 }  // namespace sextant::store
+
+namespace sextant {
+
+std::string_view name(VectorKind kind) { return store::kKinds[static_cast<size_t>(kind)]; }
+std::string_view name(Durability durability) { return store::kDurabilities[static_cast<size_t>(durability)]; }
+Durability parse_durability(std::string_view name) {
+  return static_cast<Durability>(store::find_name(store::kDurabilities, std::string(name), "durability"));
+}
+
+}  // namespace sextant

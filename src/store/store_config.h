@@ -14,16 +14,13 @@
 #include <vector>
 
 #include "sextant/index.h"
+#include "sextant/points.h"
 #include "store/payload/payload_schema.h"
 
 namespace sextant::store {
 
-enum class VectorKind : uint32_t {
-  dense,   // one vector of dim components
-  sparse,  // some components of 2^32
-  multi,   // any number of vectors of dim components, compared by MaxSim
-};
-std::string_view name(VectorKind kind);
+using sextant::Durability;
+using sextant::VectorKind;
 
 // A space of vectors that each point of the collection may have one value in.
 struct VectorConfig {
@@ -40,13 +37,6 @@ struct VectorConfig {
   size_t build_breadth = 150;
   bool operator==(const VectorConfig&) const = default;
 };
-
-enum class Durability : uint32_t {
-  sync,      // a write is acknowledged when it is on the disk
-  periodic,  // ... when it is written to the system; the disk has it a second later
-};
-std::string_view name(Durability durability);
-Durability parse_durability(std::string_view name);
 
 struct StoreConfig {
   std::vector<VectorConfig> vectors;

@@ -395,7 +395,7 @@ class Torture {
     const std::string name = kCollections[collection];
     std::array<PlainPoints, kWriters> there;
     PlainPoints all;
-    for (const StoredPoint& point : store.scroll({.limit = SIZE_MAX, .fields = {.all_vectors = true}}).points) {
+    for (const auto& point : store.scroll({.limit = SIZE_MAX, .fields = {.all_vectors = true}}).points) {
       const PlainPoint plain{point.vectors.at(0).second.values, point.payload, point.expires_ms};
       there.at(writer_of(point.id)).emplace(point.id, plain);
       all.emplace(point.id, plain);

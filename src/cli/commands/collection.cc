@@ -49,7 +49,7 @@ void create(CreateSettings& settings, const Context& context) {
   options.dim = settings.dim;
   options.metric = parse_metric(settings.metric);
   options.type = parse_type(settings.type);
-  options.durability = store::parse_durability(settings.durability);
+  options.durability = parse_durability(settings.durability);
   options.ttl_seconds = settings.ttl_seconds;
   if (options.metric == Metric::hamming && settings.metric_given) options.type = ElementType::bit;
   const auto database = open_database(settings.database, context, Access::make);
@@ -329,9 +329,7 @@ void add_collection(Command app, Context& context) {
     command.callback([settings, field, schema, &context] {
       const auto database = open_database(*settings, context, Access::write);
       std::optional<store::FieldSchema> parsed;
-      if (*schema != "none") {
-        parsed = store::parse_field_schema(schema->starts_with('{') ? *schema : '"' + *schema + '"', "SCHEMA");
-      }
+      if (*schema != "none") parsed = store::read_field_schema(*schema, "SCHEMA");
       database->open(settings->collection)->set_payload_field(store::KeyPath::parse(*field), parsed);
       context.note("Field '{}' is {}", *field, parsed ? "indexed" : "not indexed any more");
     });

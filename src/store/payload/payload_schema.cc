@@ -198,6 +198,11 @@ FieldSchema parse_field_schema(std::string_view json, std::string_view name) {
   return field_schema(parsed(json, name), std::string(name));
 }
 
+FieldSchema read_field_schema(std::string_view text, std::string_view name) {
+  const bool is_json = text.starts_with('{') || text.starts_with('"');
+  return parse_field_schema(is_json ? std::string(text) : base::json_text(nlohmann::json(text)), name);
+}
+
 std::string field_schema_json(const FieldSchema& schema) { return base::json_text(json_of(schema)); }
 
 void PayloadSchema::set(const KeyPath& path, const FieldSchema& field) {

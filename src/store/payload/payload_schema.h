@@ -52,6 +52,8 @@ struct FieldSchema {
 
 // Throws invalid_argument or unsupported that names the place, NAME standing for the whole.
 FieldSchema parse_field_schema(std::string_view json, std::string_view name = "field_schema");
+// The same, where a word such as keyword needs no quotes, as people write it.
+FieldSchema read_field_schema(std::string_view text, std::string_view name);
 std::string field_schema_json(const FieldSchema& schema);
 
 class PayloadSchema {
