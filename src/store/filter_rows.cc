@@ -84,8 +84,8 @@ void FilterRows::look(std::vector<uint64_t>& words, const std::function<PointId(
     places.clear();
     ids.clear();
   };
-  const std::vector<uint64_t> asked = words;
-  for_bits(asked, [&](uint32_t place) {
+  // Bits that a flush takes away are behind.
+  for_bits(words, [&](uint32_t place) {
     places.push_back(place);
     ids.push_back(id_of(place));
     if (ids.size() == kPointsAtOnce) flush();
@@ -101,6 +101,13 @@ std::vector<bool> FilterRows::look(std::span<const PointId> ids) {
     for (size_t i = 0; i < some.size(); ++i) out.push_back(records[i] && matches(some[i], *records[i]));
   }
   return out;
+}
+
+void FilterRows::for_damaged(const SegmentPart& part, const std::function<void(const PointId&)>& take) {
+  view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(), [&](const Truth::RowVectors& row) {
+    if (finds(part, row)) take(row.id);
+    return true;
+  });
 }
 
 void FilterRows::look(const SegmentPart& part, std::vector<uint64_t>& maybe) {
@@ -151,11 +158,7 @@ void FilterRows::for_each(const std::function<void(const PointId&)>& take) {
       for_bits(places(part), [&](uint32_t place) { take(part.segment->id(place)); });
       continue;
     }
-    view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
-                          [&](const Truth::RowVectors& row) {
-                            if (finds(part, row)) take(row.id);
-                            return true;
-                          });
+    for_damaged(part, take);
   }
   for (const TailPart& part : view_.tails) {
     for_bits(places(part), [&](uint32_t place) { take(part.tail->id(place)); });
@@ -182,11 +185,7 @@ void FilterRows::for_each_part(const std::function<void(const SegmentPart&, cons
   for (const SegmentPart& part : view_.segments) {
     if (part.info.rows == 0) continue;
     if (!part.segment) {
-      view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
-                            [&](const Truth::RowVectors& row) {
-                              if (finds(part, row)) take_id(row.id);
-                              return true;
-                            });
+      for_damaged(part, take_id);
       continue;
     }
     const auto id_of = [&](uint32_t place) { return part.segment->id(place); };
@@ -215,11 +214,7 @@ uint64_t FilterRows::count() {
       count += count_bits(places(part));
       continue;
     }
-    view_.truth->for_rows(part.info.row_begin, part.info.row_end, view_.moment.get(),
-                          [&](const Truth::RowVectors& row) {
-                            if (finds(part, row)) ++count;
-                            return true;
-                          });
+    for_damaged(part, [&](const PointId&) { ++count; });
   }
   for (const TailPart& part : view_.tails) count += count_bits(places(part));
   return count;

@@ -65,6 +65,8 @@ class FilterRows {
  private:
   // Of the places that are set in words, those whose points match stay.
   void look(std::vector<uint64_t>& words, const std::function<PointId(uint32_t)>& id_of);
+  // Calls take for the matching points of a segment that is damaged.
+  void for_damaged(const SegmentPart& part, const std::function<void(const PointId&)>& take);
   // Of each segment, none for one that is damaged; what was found is kept.
   const std::vector<Bounds>& all_bounds();
 
