@@ -140,13 +140,15 @@ class Search {
     return result;
   }
 
-  // The nearest, and where the search is exact all that are as near as the last of them: their ids decide.
-  std::vector<IndexHit> nearest(const Segment::Column& column, const AllowedIds* allowed, PartPlan& plan) {
+  // The nearest of ROWS, and where the search is exact all that are as near as the last of them: their ids decide. FIND
+  // gives the k nearest.
+  template <class Find>
+  std::vector<IndexHit> nearest(size_t rows, const Find& find) {
     const size_t limit = request_.limit;
-    if (!request_.exact) return search_dense(column, limit, allowed, plan).hits;
+    if (!request_.exact) return find(limit);
     constexpr size_t kMore = 8;
-    for (size_t k = std::min(limit, column.size) + 1;; k = std::min(kMore * k, column.size + 1)) {
-      std::vector<IndexHit> hits = search_dense(column, k, allowed, plan).hits;
+    for (size_t k = std::min(limit, rows) + 1;; k = std::min(kMore * k, rows + 1)) {
+      std::vector<IndexHit> hits = find(k);
       if (hits.size() <= limit) return hits;
       const float last = hits[limit - 1].score;
       if (hits.size() == k && hits.back().score == last) continue;
@@ -230,19 +232,21 @@ class Search {
     }
     if (allowed != nullptr && allowed->count() == 0) return;
     if (column->dense) {
-      add(part, *column, nearest(*column, allowed, plan));
+      add(part, *column, nearest(column->size, [&](size_t k) { return search_dense(*column, k, allowed, plan).hits; }));
     } else if (column->multi) {
       MultiSearchOptions options;
-      options.k = request_.limit;
       options.target_recall = request_.target_recall;
       options.exact = request_.exact;
       options.allowed = allowed;
-      const MultiSearchResult result = column->multi->search(request_.query.values, options);
-      plan.plan = name(result.plan);
-      plan.exact = result.exact;
-      plan.compared = result.compared;
-      plan.expected_recall = result.expected_recall;
-      add(part, *column, result.hits);
+      add(part, *column, nearest(column->size, [&](size_t k) {
+            options.k = k;
+            MultiSearchResult result = column->multi->search(request_.query.values, options);
+            plan.plan = name(result.plan);
+            plan.exact = result.exact;
+            plan.compared += result.compared;
+            plan.expected_recall = result.expected_recall;
+            return std::move(result.hits);
+          }));
     } else {
       const auto id_of = [&](uint64_t number) { return segment.id(column->place(number)); };
       BestRows best(request_.limit, true, [&](uint64_t a, uint64_t b) { return id_of(a) < id_of(b); });

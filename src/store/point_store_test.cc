@@ -145,6 +145,22 @@ TEST(PointStores, LetIdsDecideAmongPointsThatAreEquallyNear) {
   EXPECT_EQ(store->search(request).points.size(), 100u);
 }
 
+TEST(PointStores, LetIdsDecideAmongSeveralVectorsAPointThatAreEquallyNear) {
+  StoreConfig config = testing_config(2, 64, Metric::dot);
+  config.vectors[0].kind = VectorKind::multi;
+  TestingStore store(config);
+  UpsertPoints upsert;
+  for (uint64_t i = 0; i < 100; ++i) {
+    upsert.points.push_back(testing_point(1000 - i, {i % 2 == 0 ? 1.0f : 0.5f, 0, 0, 1}));
+  }
+  store->write(upsert);
+  store->flush();
+  store->compact();
+  SearchRequest request = near({1, 0}, 3);
+  request.exact = true;
+  EXPECT_THAT(ids_of(store->search(request)), ElementsAre(902, 904, 906));
+}
+
 TEST(PointStores, FindWhatWasWrittenAndForgetWhatWasDeleted) {
   TestingStore store(testing_config(2));
   const Written written = store->write(UpsertPoints{
