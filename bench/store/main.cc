@@ -239,7 +239,7 @@ int main(int argc, char** argv) {
       for (const char* at = argv[++i]; *at != 0;) {
         char* end = nullptr;
         settings.rates.push_back(std::strtod(at, &end));
-        if (end == at) return usage();
+        if (end == at || !(settings.rates.back() > 0)) return usage();
         at = *end == ',' ? end + 1 : end;
       }
     } else if (flag == "--seconds" && i + 1 < argc) {

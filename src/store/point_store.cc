@@ -22,6 +22,16 @@ constexpr auto kSyncEvery = std::chrono::seconds(1);
 // So much is read from logs in a few milliseconds when a collection is opened again.
 constexpr uint64_t kLogBytesKept = uint64_t{8} << 20;
 
+// Whether the next LIMIT of POINTS, of which MATCHING may match a filter, are better looked for among these than by
+// going through all in the order of ids.
+bool is_page_of_few(uint64_t matching, uint64_t points, size_t limit) {
+  // Microseconds, about: an id in a heap, a point that is looked up, one that is read in turn.
+  constexpr double kHeap = 0.05, kLookUp = 3, kInTurn = 1.5;
+  const auto all = static_cast<double>(points), some = static_cast<double>(matching);
+  const double page = std::min(static_cast<double>(limit) + 1, some);
+  return some * kHeap + page * kLookUp <= all * kInTurn * (some > page ? page / some : 1);
+}
+
 }  // namespace
 
 void PointStore::create(const std::filesystem::path& folder, const StoreConfig& config,
@@ -270,16 +280,6 @@ std::vector<std::optional<StoredPoint>> PointStore::get(std::span<const PointId>
     }
   }
   return out;
-}
-
-// Whether the next LIMIT of POINTS, of which MATCHING may match a filter, are better looked for among these than by
-// going through all in the order of ids.
-static bool is_page_of_few(uint64_t matching, uint64_t points, size_t limit) {
-  // Microseconds, about: an id in a heap, a point that is looked up, one that is read in turn.
-  constexpr double kHeap = 0.05, kLookUp = 3, kInTurn = 1.5;
-  const auto all = static_cast<double>(points), some = static_cast<double>(matching);
-  const double page = std::min(static_cast<double>(limit) + 1, some);
-  return some * kHeap + page * kLookUp <= all * kInTurn * (some > page ? page / some : 1);
 }
 
 ScrollAnswer PointStore::scroll(const ScrollRequest& request) const {
