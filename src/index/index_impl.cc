@@ -283,7 +283,7 @@ size_t IndexImpl::memory_for(size_t rows, bool as_view) const {
   constexpr size_t kRest = size_t{40} << 20;
   // Before they are told of.
   constexpr size_t kPagesBeingRead = size_t{4} << 20;
-  return rows * row + kRest + (as_view ? kPagesLeast + kPagesBeingRead : 0);
+  return rows * row + kRest + (as_view ? std::min(rows * rows_.row_bytes(), kPagesLeast + kPagesBeingRead) : 0);
 }
 
 // Rows whose codes are there become part of the graph; where there is none yet and there are enough rows, all do.

@@ -172,8 +172,9 @@ void build(const BuildOptions& options, const Context& context) {
   if (needed > memory_max) {
     throw Error(
         ErrorCode::exhausted,
-        fmt::format("--memory: {} bytes, building from {} rows of dim {} takes {}; fewer links (--degree) take less",
-                    memory_max, file.rows(), input.dim(), needed));
+        fmt::format(
+            "--memory: {} bytes, expected at least {} to build from {} rows of dim {} (less with a lower --degree)",
+            memory_max, needed, file.rows(), input.dim()));
   }
   auto progress = context.progress();
   try {
