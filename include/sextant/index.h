@@ -128,7 +128,8 @@ struct IndexSearchResult {
 struct OpenOptions {
   bool verify = false;  // read the whole file and compare its checksums
   // Copy what walks look at (codes and links, not the vectors) into memory on large pages: walks get faster by a third,
-  // opening takes as long as reading it.
+  // opening takes as long as reading it. Not done where it would take more than half of the memory that the process may
+  // have.
   bool load = false;
 };
 

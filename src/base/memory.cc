@@ -2,10 +2,15 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <fstream>
 #include <mutex>
 #include <new>
+#include <string>
 
 namespace sextant::base {
 namespace {
@@ -28,6 +33,15 @@ struct Cutting {
 Cutting& cutting() {
   static Cutting instance;
   return instance;
+}
+
+// The number that such a file holds; SIZE_MAX where there is none, or it says "max".
+size_t limit_in(const std::filesystem::path& path) {
+  std::string text;
+  std::ifstream(path) >> text;
+  size_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  return error == std::errc() && end == text.data() + text.size() ? limit : SIZE_MAX;
 }
 
 }  // namespace
@@ -65,6 +79,34 @@ size_t peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<size_t>(usage.ru_maxrss) << 10;
+}
+
+size_t control_group_limit_bytes(const std::filesystem::path& root) {
+  // Lines "number:controllers:path"; version 2 has no controllers.
+  const std::filesystem::path groups = root / "sys/fs/cgroup";
+  std::ifstream lines(root / "proc/self/cgroup");
+  size_t least = SIZE_MAX;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool new_version = controllers.empty();
+    if (!new_version && controllers != "memory") continue;
+    const std::filesystem::path top = new_version ? groups : groups / "memory";
+    const char* file = new_version ? "memory.max" : "memory.limit_in_bytes";
+    // The group and all above. In a container the path may be the host's, of which only the top is to be seen.
+    for (std::filesystem::path path = line.substr(second + 1);; path = path.parent_path()) {
+      least = std::min(least, limit_in(top / path.relative_path() / file));
+      if (!path.has_relative_path()) break;
+    }
+  }
+  return least;
+}
+
+size_t memory_limit_bytes() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  const size_t machine = pages > 0 && page > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(page) : SIZE_MAX;
+  return std::min(machine, control_group_limit_bytes("/"));
 }
 
 }  // namespace sextant::base

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 
 namespace sextant::base {
@@ -22,5 +23,11 @@ void free_block(void* block, size_t bytes) noexcept;
 
 // The most memory that the process ever had at once, mapped files' pages included.
 size_t peak_memory_bytes();
+
+// The most that it may have: the machine's memory, or less where its control group (of version 1 or 2) or one above
+// says so. Read anew each time.
+size_t memory_limit_bytes();
+// The same of a system whose files lie under ROOT ("" or a folder that stands for /): for tests.
+size_t control_group_limit_bytes(const std::filesystem::path& root);
 
 }  // namespace sextant::base

@@ -4,7 +4,11 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <string_view>
 #include <vector>
+
+#include "base/files.h"
 
 namespace sextant::base {
 namespace {
@@ -39,6 +43,49 @@ TEST(Blocks, AreAlignedToTheirSize) {
     std::memset(block, 1, bytes);
     free_block(block, bytes);
   }
+}
+
+class ControlGroups : public testing::Test {
+ protected:
+  void write(const std::filesystem::path& path, std::string_view text) const {
+    make_folders((folder_.path() / path).parent_path());
+    write_file_atomically(folder_.path() / path, text);
+  }
+  size_t limit() const { return control_group_limit_bytes(folder_.path()); }
+  TemporaryFolder folder_;
+};
+
+TEST_F(ControlGroups, limit_memory_in_either_version) {
+  EXPECT_EQ(limit(), SIZE_MAX);
+  write("proc/self/cgroup", "5:cpu,cpuacct:/some/group\n4:memory:/some/group\n0::/other/group\n");
+  EXPECT_EQ(limit(), SIZE_MAX);
+  write("sys/fs/cgroup/memory/some/group/memory.limit_in_bytes", "5000000\n");
+  EXPECT_EQ(limit(), 5000000u);
+  write("sys/fs/cgroup/other/group/memory.max", "max\n");
+  EXPECT_EQ(limit(), 5000000u);
+  write("sys/fs/cgroup/other/group/memory.max", "4000000\n");
+  EXPECT_EQ(limit(), 4000000u);
+}
+
+TEST_F(ControlGroups, are_limited_by_those_above) {
+  write("proc/self/cgroup", "0::/other/group/within\n");
+  write("sys/fs/cgroup/other/group/memory.max", "3000000\n");
+  EXPECT_EQ(limit(), 3000000u);
+  write("sys/fs/cgroup/memory.max", "2000000\n");
+  EXPECT_EQ(limit(), 2000000u);
+}
+
+TEST_F(ControlGroups, that_make_no_sense_limit_nothing) {
+  write("proc/self/cgroup", "nonsense\n0::\n:\n0::/../../..\n4:memory:/a\n");
+  write("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "12x\n");
+  EXPECT_EQ(limit(), SIZE_MAX);
+  write("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "");
+  EXPECT_EQ(limit(), SIZE_MAX);
+}
+
+TEST(MemoryLimits, AreAboveWhatIsUsed) {
+  EXPECT_GT(memory_limit_bytes(), size_t{1} << 20);
+  EXPECT_LT(memory_limit_bytes(), size_t{1} << 50);
 }
 
 }  // namespace

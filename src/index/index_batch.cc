@@ -18,8 +18,10 @@ namespace {
 // Queries whose packed form stays in the cache, and rows that they are multiplied with at once.
 constexpr size_t kQueriesAtOnce = 1024;
 constexpr size_t kRowsAtOnce = 32;
-// Rows that a thread takes at once.
+// Rows that a thread takes at once, and of those, how many are asked for where they may have to come from the
+// disk.
 constexpr size_t kRowsOfPart = 4096;
+constexpr size_t kAskedAtOnce = 512;
 // Deviations of a rounded product's error that a row may have been misjudged by: one product in 10^15 errs by more.
 constexpr float kErrorDeviations = 8;
 // Fewer queries than these are compared with the rows one by one, and so are those that ask for more.
@@ -102,6 +104,9 @@ std::vector<IndexSearchResult> IndexImpl::scan_products(std::span<const float> q
       const size_t end = std::min(rows.size(), (part + 1) * kRowsOfPart);
       for (size_t first = part * kRowsOfPart; first < end; first += kRowsAtOnce) {
         const size_t m = std::min(kRowsAtOnce, end - first);
+        if (first % kAskedAtOnce == 0 && rows_.are_mapped()) {
+          rows_.read_soon(std::span(rows).subspan(first, std::min(kAskedAtOnce, end - first)));
+        }
         for (size_t i = 0; i < m; ++i) rows_.read(rows[first + i], worker.values.data() + i * dim);
         products.multiply(worker.values.data(), m, worker.products.data(), n, worker.scratch);
         for (size_t i = 0; i < m; ++i) {

@@ -142,6 +142,7 @@ class IndexImpl : public Index {
   base::PageBudget* pages_ = nullptr;  // add_view's
   std::unique_ptr<SectionFile> file_;  // what the views below look at, where it is mapped
   std::vector<base::GrowingArray<std::byte>> loaded_;
+  std::optional<base::ScatteredReads::Part> mapped_codes_;  // what walks look at, where it is not loaded
 
   Rows rows_;
   std::optional<Space> space_;

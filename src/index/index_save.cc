@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/memory.h"
 #include "index/index_impl.h"
 #include "sextant/error.h"
 
@@ -146,16 +147,18 @@ IndexImpl::IndexImpl(std::unique_ptr<SectionFile> opened, const OpenOptions& opt
   options_.seed = head.seed;
   options_.capacity = head.rows;
 
-  // What walks look at, where it lies or in memory.
+  // What walks look at, where it lies or in memory, unless that would take too much of it.
+  const bool load = options.load && file.before("vectors").size() <= base::memory_limit_bytes() / 2;
+  if (!load) mapped_codes_.emplace(base::ScatteredReads::codes(), file.before("vectors"));
   auto near = [&]<class T>(std::span<const T> mapped) -> std::span<const T> {
-    if (!options.load || mapped.empty()) return mapped;
+    if (!load || mapped.empty()) return mapped;
     base::GrowingArray<std::byte>& copy = loaded_.emplace_back(mapped.size_bytes());
     std::memcpy(copy.data(), mapped.data(), mapped.size_bytes());
     return {reinterpret_cast<const T*>(copy.data()), mapped.size()};
   };
   const size_t rows = head.rows;
-  const size_t vector_bytes = rows * row_bytes(options_.type, options_.dim);
-  rows_ = Rows(options_.type, options_.dim, file.get<std::byte>("vectors", vector_bytes));
+  rows_ = Rows::of_file(options_.type, options_.dim,
+                        file.get<std::byte>("vectors", rows * row_bytes(options_.type, options_.dim)));
   vectors_.rows = linking_.rows = &rows_;
   if (head.ids_are_rows == 0) ids_ = file.get<uint64_t>("ids", rows).data();
   ids_are_rows_ = head.ids_are_rows != 0;

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/random.h"
+#include "base/scattered_reads.h"
 #include "errors.h"
 #include "index/section_file.h"
 #include "index/testing_vectors.h"
@@ -65,6 +66,30 @@ TEST_F(SavedIndex, answers_as_it_did_before) {
         }
       }
     }
+  }
+}
+
+TEST_F(SavedIndex, answers_alike_when_memory_has_no_room_for_it) {
+  const std::vector<float> queries = clustered(20, kDim, 2);
+  for (IndexKind kind : {IndexKind::graph, IndexKind::flat}) {
+    const auto index = make(3000, {.kind = kind});
+    index->save(path());
+    const auto opened = Index::open(path());
+    const size_t vectors = base::ScatteredReads::vectors().set_memory(1000);
+    const size_t codes = base::ScatteredReads::codes().set_memory(1000);
+    for (size_t q = 0; q < 20; ++q) {
+      const std::span<const float> query(queries.data() + q * kDim, kDim);
+      for (const IndexSearchOptions& options :
+           {IndexSearchOptions{.k = 10, .breadth = 30}, IndexSearchOptions{.k = 7, .exact = true}}) {
+        EXPECT_EQ(opened->search(query, options).hits, index->search(query, options).hits);
+      }
+    }
+    const auto found = opened->search_batch(queries, {.k = 5, .exact = true});
+    const auto expected = index->search_batch(queries, {.k = 5, .exact = true});
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t q = 0; q < found.size(); ++q) EXPECT_EQ(found[q].hits, expected[q].hits);
+    base::ScatteredReads::vectors().set_memory(vectors);
+    base::ScatteredReads::codes().set_memory(codes);
   }
 }
 

@@ -23,6 +23,8 @@ constexpr size_t kBoundedPart = 8;
 constexpr size_t kCodesAhead = 32;
 // Rows that are compared with the query itself before what is left is judged again.
 constexpr size_t kRerankAtOnce = 8;
+// Rows of a file that memory has no room for are asked for so many before those that are compared.
+constexpr size_t kRerankAhead = 8;
 // Deviations of a code's estimate that a row may have been misjudged by.
 constexpr float kErrorDeviations = 3;
 
@@ -117,6 +119,7 @@ IndexSearchResult IndexImpl::scan(std::span<const float> query, size_t k, const 
   std::vector<uint64_t> ids;
   auto compare = [&] {
     scores.resize(rows.size());
+    if (rows_.are_far()) rows_.read_soon(rows);
     rows_.score(options_.metric, query.data(), rows.data(), rows.size(), scores.data());
     tell_read(rows.size(), false);
     ids.clear();
@@ -258,14 +261,19 @@ void IndexImpl::rerank(const float* query, size_t k, Reader& reader, IndexSearch
   uint64_t ids[kRerankAtOnce];
   float scores[kRerankAtOnce];
   const size_t at_once = pages_ == nullptr ? kRerankAtOnce : kScatteredAtOnce;
+  auto may_be_kept = [&](const Candidate& candidate) {
+    if (!codes_) return true;
+    const float error = deviation * std::sqrt(codes_->length(candidate.node));
+    return candidate.distance + common - error <= kept.last();
+  };
+  size_t asked = rows_.are_far() ? 0 : found.size();
   for (size_t next = 0; next < found.size();) {
+    for (; asked < std::min(found.size(), next + at_once + kRerankAhead); ++asked) {
+      if (may_be_kept(found[asked])) rows_.read_soon({&found[asked].node, 1});
+    }
     size_t n = 0;
     for (; next < found.size() && n < at_once; ++next) {
-      if (codes_) {
-        const float error = deviation * std::sqrt(codes_->length(found[next].node));
-        if (found[next].distance + common - error > kept.last()) continue;
-      }
-      rows[n++] = found[next].node;
+      if (may_be_kept(found[next])) rows[n++] = found[next].node;
     }
     if (n == 0) break;
     rows_.score(metric, query, rows, n, scores);

@@ -142,6 +142,21 @@ Rows::Rows(ElementType type, size_t dim, std::span<const std::byte> bytes)
       row_bytes_(index::row_bytes(type, dim)),
       capacity_(bytes.size() / row_bytes_) {}
 
+Rows Rows::of_file(ElementType type, size_t dim, std::span<const std::byte> bytes) {
+  Rows rows(type, dim, bytes);
+  rows.part_ = {base::ScatteredReads::vectors(), bytes};
+  return rows;
+}
+
+void Rows::read_soon(std::span<const uint32_t> rows) const {
+  // Rows that follow each other are asked for at once.
+  for (size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
+    for (end = begin + 1; end < rows.size() && rows[end] == rows[end - 1] + 1; ++end) {
+    }
+    base::read_soon({at(rows[begin]), (end - begin) * row_bytes_});
+  }
+}
+
 void Rows::set(size_t row, const void* elements) {
   std::memcpy(owned_.data() + row * row_bytes_, elements, row_bytes_);
 }

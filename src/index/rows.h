@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/growing_array.h"
+#include "base/scattered_reads.h"
 #include "sextant/index.h"
 
 namespace sextant::index {
@@ -23,12 +24,20 @@ class Rows {
   Rows(ElementType type, size_t dim, size_t capacity);
   // A view of count rows that must outlive this.
   Rows(ElementType type, size_t dim, std::span<const std::byte> bytes);
+  // The same of rows in a mapped file that will be read here and there.
+  static Rows of_file(ElementType type, size_t dim, std::span<const std::byte> bytes);
 
   ElementType type() const { return type_; }
   size_t dim() const { return dim_; }
   size_t row_bytes() const { return row_bytes_; }
   size_t capacity() const { return capacity_; }
   const std::byte* at(size_t row) const { return data_ + row * row_bytes_; }
+
+  // Whether rows lie in a file; whether memory has no room for it. Then whoever is going to read some does well to say
+  // which.
+  bool are_mapped() const { return part_.is_registered(); }
+  bool are_far() const { return part_.is_far(); }
+  void read_soon(std::span<const uint32_t> rows) const;
 
   // REQUIRES: not a view; row < capacity().
   void set(size_t row, const void* elements);
@@ -50,6 +59,7 @@ class Rows {
   size_t dim_ = 0;
   size_t row_bytes_ = 0;
   size_t capacity_ = 0;
+  base::ScatteredReads::Part part_;
 };
 
 // FROM elements of TYPE as floats.

@@ -58,6 +58,10 @@ class SectionFile {
     return {reinterpret_cast<const T*>(bytes.data()), count};
   }
   std::span<const std::byte> get(std::string_view name) const;
+  // All that lies before it in the file.
+  std::span<const std::byte> before(std::string_view name) const {
+    return file_.bytes().first(static_cast<size_t>(get(name).data() - file_.bytes().data()));
+  }
   [[noreturn]] void fail(std::string_view what) const;
   uint64_t size_bytes() const { return file_.bytes().size(); }
 
