@@ -274,11 +274,11 @@ int main(int argc, char** argv) {
     if (settings.has("busy")) {
       fmt::print("searches for the 10 nearest, one at a time      searches/s    p50 ms    p99 ms\n");
       print_searched("quiet", search_for(store, data, seconds, std::nullopt));
+      std::atomic<uint64_t> number = settings.points;  // every rate has points of its own
       for (const double rate_of_points : settings.rates) {
         std::atomic<bool> done = false;
         std::atomic<uint64_t> written = 0;
         std::thread writer([&] {
-          uint64_t number = settings.points * 10;
           const Clock::time_point begin = Clock::now();
           while (!done) {
             UpsertPoints upsert;

@@ -31,18 +31,20 @@ constexpr size_t kRepairBreadth = 64;
 
 }  // namespace
 
-// Tells how many rows of two passes are linked.
+// Tells how many rows of some passes are linked.
 class Graph::Told {
  public:
-  Told(base::Progress* progress, size_t before, size_t rows) : progress_(progress), done_(2 * before), rows_(rows) {}
+  Told(base::Progress* progress, size_t passes, size_t before, size_t rows)
+      : progress_(progress), passes_(passes), done_(passes * before), rows_(rows) {}
   void more(size_t rows) {
     done_ += rows;
     if (progress_ == nullptr) return;
-    if (std::unique_lock lock(mutex_, std::try_to_lock); lock) progress_->report(std::min(rows_, done_ / 2));
+    if (std::unique_lock lock(mutex_, std::try_to_lock); lock) progress_->report(std::min(rows_, done_ / passes_));
   }
 
  private:
   base::Progress* progress_;
+  size_t passes_;
   std::atomic<size_t> done_;
   size_t rows_;
   std::mutex mutex_;
@@ -135,7 +137,7 @@ void Graph::insert_batches(std::span<const uint32_t> rows, size_t there, size_t 
 }
 
 void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const Vectors& vectors, base::ThreadPool& pool,
-                   base::Progress* progress) {
+                   base::Progress* progress, bool refine) {
   std::vector<std::unique_ptr<Worker>> workers = make_workers(vectors, pool);
   const size_t bound = *std::max_element(rows.begin(), rows.end()) + size_t{1};
   // Those of the layers above, one by one: their links in the lowest layer are its long ways. Wherever chance chose
@@ -153,13 +155,14 @@ void Graph::insert(std::span<const uint32_t> rows, const NearRows& near, const V
   }
   insert_batches(high, 0, 1, {}, pool, workers, progress, 0);
 
-  Told told(progress, high.size(), rows.size());
+  Told told(progress, refine ? 2 : 1, high.size(), rows.size());
   relink_all(rows, pool, workers, told, [&](size_t i, Worker& worker) {
     worker.others.assign(near.of(i).begin(), near.of(i).end());
     if (is_high[rows[i]]) add_links(rows[i], bound, worker.others);
   });
   layers_[0].set_size(bound);
   link_back_all(rows, pool, workers);
+  if (!refine) return reach_all(rows, *workers.front());
   // Groups end somewhere, and who lies beyond is missing: neighbours' neighbours are looked at. And where a small
   // cluster fell among the groups of others its rows know nobody of their own: landmarks do.
   const size_t breadth = refine_breadth(rows, pool, workers);

@@ -320,7 +320,7 @@ void IndexImpl::link(std::span<const uint32_t> rows, base::ThreadPool& pool, bas
     const NearRows near(rows, vectors_, options_.seed, pool, progress);
     tell_read(rows.size(), false);
     if (progress != nullptr) progress->begin("linking", "vectors", rows.size());
-    graph_->insert(rows, near, linking_, pool, progress);
+    graph_->insert(rows, near, linking_, pool, progress, !hasty_);
     if (progress != nullptr) progress->end();
     graph_ready_.store(true, std::memory_order_release);
     return;

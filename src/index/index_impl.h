@@ -49,6 +49,8 @@ class IndexImpl : public Index {
   // Whether many rows of a new index find their neighbours by products of all in groups (index/near_rows.h): several
   // times as fast, but the rows are read here and there, and all lists are in memory at once.
   void set_bulk(bool bulk) { bulk_ = bulk; }
+  // Such an index is linked in half the time, and walked over two thirds as fast for most of the same finds.
+  void set_hasty(bool hasty) { hasty_ = hasty; }
   // Of a PageBudget, at least.
   static constexpr size_t kPagesLeast = size_t{8} << 20;
   // What adding so many vectors to an empty index takes, about; of a view, with that budget.
@@ -138,7 +140,7 @@ class IndexImpl : public Index {
   }
 
   IndexOptions options_;
-  bool bulk_ = true;
+  bool bulk_ = true, hasty_ = false;
   base::PageBudget* pages_ = nullptr;  // add_view's
   std::unique_ptr<SectionFile> file_;  // what the views below look at, where it is mapped
   std::vector<base::GrowingArray<std::byte>> loaded_;

@@ -362,6 +362,24 @@ TEST(GraphIndex, looks_farther_for_links_where_neighbours_are_hard_to_find) {
   EXPECT_GT(recalls[1], recalls[0] + 0.02);
 }
 
+// Links that were found once are good enough to walk on, though not as good as those that were looked for again.
+TEST(GraphIndex, is_linked_in_haste_where_asked) {
+  constexpr size_t dim = 64, row_count = 8000, query_count = 100;
+  const std::vector<float> rows = sums_of_words(row_count, dim, 3), queries = sums_of_words(query_count, dim, 2);
+  std::vector<double> recalls, promised;
+  for (bool hasty : {true, false}) {
+    IndexImpl index({.dim = dim, .capacity = row_count});
+    index.set_hasty(hasty);
+    index.add_view(std::as_bytes(std::span(rows)), 2, nullptr);
+    index.calibrate(100, 0);
+    recalls.push_back(mean_recall(index, rows, queries, {.breadth = 40}));
+    promised.push_back(mean_recall(index, rows, queries, {.target_recall = 0.9}));
+  }
+  EXPECT_GT(recalls[0], 0.6);
+  EXPECT_GT(recalls[1], recalls[0] + 0.02);
+  for (double reached : promised) EXPECT_GT(reached, 0.87);
+}
+
 // Whoever listens may end the work: what he throws comes out, and the index can be thrown away.
 TEST(GraphIndex, is_given_up_where_its_progress_throws) {
   struct Impatient : base::Progress {

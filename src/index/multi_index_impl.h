@@ -32,6 +32,8 @@ class MultiIndexImpl : public MultiIndex {
   // Rows under the ids 0, 1, ..., to an empty index: the next counts[i] of the vectors [sum of counts] of
   // options().type, which are taken as they lie and must outlive it. Nothing can be added or removed then. progress may
   // be nullptr.
+  // As IndexImpl's.
+  void set_hasty(bool hasty) { inner_->set_hasty(hasty); }
   void add_view(std::span<const size_t> counts, std::span<const std::byte> vectors, size_t threads,
                 base::Progress* progress);
 

@@ -22,6 +22,7 @@ struct PartSize {
   uint64_t dead = 0;        // of them
   bool is_segment = false;  // false also for one without a graph
   bool is_damaged = false;
+  bool is_hasty = false;
 };
 
 // A segment is made of so many new rows at most (but of one part at least), so that none takes for ever while more
@@ -29,8 +30,15 @@ struct PartSize {
 inline constexpr uint64_t kNewRowsAtOnce = 131'072;
 
 // PARTS: segments, then flat ones and tails that are not written any more. Damaged segments come first, then new rows,
-// then segments of which a tenth is dead, then such as have become many. REST: nothing else is to be done for a while,
-// so what is left small is merged, too. nullopt: all is well.
-std::optional<RowRange> next_merge(std::span<const PartSize> parts, bool rest);
+// then segments of which a tenth is dead (half, in haste), then such as have become many (in haste, of large ones very
+// many), then those that were made in haste, once there is none. REST: nothing else is to be done for a while, so what
+// is left small is merged, too. nullopt: all is well.
+enum class Pace { haste, work, rest };
+struct Merge {
+  RowRange range;
+  bool can_wait = false;  // it makes searches faster, but nothing waits for it
+  bool operator==(const Merge&) const = default;
+};
+std::optional<Merge> next_merge(std::span<const PartSize> parts, Pace pace);
 
 }  // namespace sextant::store

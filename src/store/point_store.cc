@@ -55,7 +55,8 @@ PointStore::~PointStore() {
   {
     std::lock_guard lock(keep_mutex_);
     stopping_ = true;
-    stop_builds_ = stop_tidying_ = true;
+    stop_builds_ = true;
+    give_way_ = stop_tidying_ = true;
   }
   keep_changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();

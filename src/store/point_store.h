@@ -42,6 +42,7 @@
 #include "store/reading.h"
 #include "store/snapshot.h"
 #include "store/view.h"
+#include "store/write_pace.h"
 
 namespace sextant::store {
 
@@ -184,7 +185,8 @@ class PointStore {
   void keep();
   void keep_synced();
   bool build_next(bool rest);
-  void build(const RowRange& range, uint64_t opening, bool flat = false);
+  void build(const RowRange& range, uint64_t opening, SegmentKind kind, const std::atomic<bool>& stop);
+  bool is_haste() const;
   void wait_for_room() const;
   bool wants_payload_index(const View& view, const SegmentPart& part) const;
   void index_payloads();
@@ -216,6 +218,7 @@ class PointStore {
   TruthState state_;     // guarded by write_mutex_; numbers that a failed write took are not used again
   bool failed_ = false;  // likewise: the truth must be opened again before the next write
   HighMark high_mark_;   // likewise
+  WritePace pace_;       // likewise
   // How often the truth was opened: ranges of rows that were chosen before the last time mean nothing. Changed under
   // write_mutex_.
   std::atomic<uint64_t> openings_ = 0;
@@ -232,8 +235,11 @@ class PointStore {
   mutable uint64_t wakes_ = 0;
   uint64_t looked_at_ = 0;  // wakes that the keeper has answered
   std::string last_error_;
-  std::mutex build_mutex_;  // held while a segment is made: one at a time
+  std::mutex build_mutex_;                 // held while a segment is made: one at a time
+  double build_seconds_per_row_ = 150e-6;  // guarded by build_mutex_: of a complete one, by the last that was not small
   std::atomic<bool> stop_builds_ = false;
+  std::atomic<bool> give_way_ = false;              // builds that can wait end, too
+  static constexpr size_t kTailsThatWait = 2;       // so many are more urgent than those
   mutable std::atomic<bool> stop_tidying_ = false;  // there is something better to do
   std::thread keeper_;
   std::thread syncer_;

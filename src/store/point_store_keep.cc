@@ -18,6 +18,9 @@ constexpr size_t kRowsOfASegment = 1000;
 constexpr size_t kTailsInMemory = 8;
 // Tails at which writers wait for the disk.
 constexpr size_t kTailsMax = 64;
+// Segments are made in haste while rows come at more than this part of the speed at which they are linked.
+constexpr double kHastyPart = 0.25;
+constexpr auto kHasteLasts = std::chrono::milliseconds(250);
 constexpr auto kRoomEvery = std::chrono::milliseconds(20);
 // After so long what failed is tried again.
 constexpr auto kRetryAfter = std::chrono::seconds(5);
@@ -31,14 +34,20 @@ std::vector<PartSize> sizes_of(const View& view) {
     parts.push_back({{part.info.row_begin, part.info.row_end},
                      part.info.rows,
                      part.dead.count(),
-                     !part.info.flat,
-                     !part.segment && part.info.rows > 0});
+                     part.info.kind != SegmentKind::flat,
+                     !part.segment && part.info.rows > 0,
+                     part.info.kind == SegmentKind::hasty});
   }
   for (const TailPart& part : view.tails) {
     if (part.is_frozen())
-      parts.push_back({{part.row_begin, part.row_end}, part.count, part.dead.count(), false, false});
+      parts.push_back({{part.row_begin, part.row_end}, part.count, part.dead.count(), false, false, false});
   }
   return parts;
+}
+
+bool has_hasty(const View& view) {
+  return std::any_of(view.segments.begin(), view.segments.end(),
+                     [](const SegmentPart& part) { return part.info.kind == SegmentKind::hasty; });
 }
 
 }  // namespace
@@ -60,7 +69,7 @@ void PointStore::keep() {
     busy_ = true;
     lock.unlock();
     std::string error;
-    bool worked = false;
+    bool worked = false, view_has_hasty = false;
     try {
       std::lock_guard build_lock(build_mutex_);
       worked = build_next(rest);
@@ -75,14 +84,22 @@ void PointStore::keep() {
         view()->truth->compact_deleted(stop_tidying_);
         tidied = true;
       }
+      view_has_hasty = has_hasty(*view());
     } catch (const std::exception& caught) {
       error = caught.what();
     }
     lock.lock();
     busy_ = false;
+    rest = rest && wakes_ == wakes;
     failed = !error.empty();
     if (!stop_builds_) last_error_ = error;
     if (worked && !failed) continue;
+    if (!failed && view_has_hasty) {
+      // There is still haste.
+      keep_changed_.wait_for(lock, kHasteLasts, [&] { return stopping_; });
+      rest = false;
+      continue;
+    }
     looked_at_ = wakes;
     keep_changed_.notify_all();
     const auto woken = [&] { return stopping_ || wakes_ != wakes; };
@@ -114,25 +131,41 @@ void PointStore::wait_for_room() const {
 bool PointStore::build_next(bool rest) {
   // Before the ranges are looked at.
   const uint64_t opening = openings_;
-  std::optional<RowRange> range;
-  bool flat = false;
+  std::optional<Merge> merge;
+  SegmentKind kind = SegmentKind::complete;
+  if (is_keeper && is_haste()) kind = SegmentKind::hasty;
   {
     const ViewPointer view = this->view();
     const size_t frozen = view->tails.size() - 1;
     if (is_keeper && frozen > kTailsInMemory) {
       // Rows come faster than graphs are made of them. They go to the disk as they are, before they fill the memory.
-      range = RowRange{view->tails.front().row_begin, view->tails[frozen - 1].row_end};
-      flat = true;
+      merge = Merge{{view->tails.front().row_begin, view->tails[frozen - 1].row_end}};
+      kind = SegmentKind::flat;
     } else {
-      range = next_merge(sizes_of(*view), rest);
+      merge = next_merge(sizes_of(*view), kind == SegmentKind::hasty ? Pace::haste : rest ? Pace::rest : Pace::work);
     }
   }
-  if (range) build(*range, opening, flat);
-  return range.has_value();
+  if (!merge) return false;
+  // Those who stop builds set one after the other.
+  give_way_ = false;
+  if (stop_builds_) give_way_ = true;
+  try {
+    build(merge->range, opening, kind, merge->can_wait ? give_way_ : stop_builds_);
+  } catch (const Error&) {
+    // It is begun anew when there is time.
+    if (!merge->can_wait || !give_way_ || stop_builds_) throw;
+  }
+  return true;
+}
+
+// Whether rows come so fast that linking all of them well would leave many waiting. REQUIRES: build_mutex_ is held.
+bool PointStore::is_haste() const {
+  std::lock_guard lock(write_mutex_);
+  return pace_.rows_per_second() * build_seconds_per_row_ > kHastyPart;
 }
 
 // REQUIRES: build_mutex_ is held.
-void PointStore::build(const RowRange& range, uint64_t opening, bool flat) {
+void PointStore::build(const RowRange& range, uint64_t opening, SegmentKind kind, const std::atomic<bool>& stop) {
   SegmentInfo info;
   info.number = next_segment_++;
   info.row_begin = range.begin;
@@ -142,17 +175,22 @@ void PointStore::build(const RowRange& range, uint64_t opening, bool flat) {
   const size_t all = options_.threads == 0 ? base::default_thread_count() : options_.threads;
   const size_t threads = is_keeper ? std::max<size_t>(1, all / 2) : all;
   building_ = info.number;
+  const auto begin = std::chrono::steady_clock::now();
   try {
     ViewPointer view = this->view();
     const std::shared_ptr<const StoreConfig> config = view->config;
     info.version = view->state.version;
     // An index takes minutes, and the truth cannot be opened again while anybody looks at it.
     info = Segment::build(folder, info, *config, *view->moment,
-                          {.threads = threads, .flat = flat, .stop = &stop_builds_, .gathered = [&] { view.reset(); }});
+                          {.threads = threads, .kind = kind, .stop = &stop, .gathered = [&] { view.reset(); }});
   } catch (...) {
     base::remove_all(folder);
     building_ = 0;
     throw;
+  }
+  if (kind != SegmentKind::flat && info.rows >= kRowsOfASegment) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    build_seconds_per_row_ = (kind == SegmentKind::hasty ? 2 : 1) * seconds / static_cast<double>(info.rows);
   }
   take_segment(info, opening);
 }
@@ -257,7 +295,7 @@ void PointStore::rebuild() {
     const ViewPointer view = this->view();
     for (const SegmentPart& part : view->segments) ranges.push_back({part.info.row_begin, part.info.row_end});
   }
-  for (const RowRange& range : ranges) build(range, opening);
+  for (const RowRange& range : ranges) build(range, opening, SegmentKind::complete, stop_builds_);
   while (build_next(false)) {
   }
 }
@@ -274,7 +312,7 @@ void PointStore::compact() {
     single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
              view->segments[0].segment;
   }
-  if (end > 0 && !single) build({0, end}, opening);
+  if (end > 0 && !single) build({0, end}, opening, SegmentKind::complete, stop_builds_);
   sweep_vectors();
   view()->truth->compact();
 }

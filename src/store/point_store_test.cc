@@ -514,8 +514,26 @@ TEST(PointStores, SpillRowsThatComeFasterThanGraphsAreMade) {
   const StoreInfo info = store->info();
   EXPECT_EQ(info.last_error, "");
   EXPECT_EQ(info.tail_rows, 16u);
-  for (const auto& segment : info.segments) EXPECT_FALSE(segment.info.flat);
+  for (const auto& segment : info.segments) EXPECT_EQ(segment.info.kind, SegmentKind::complete);
   EXPECT_EQ(store->search(near(std::vector<float>(8), 5000)).points.size(), 3200u);
+}
+
+// While rows come at a pace graphs are made in haste; once that is over there is nothing but complete ones.
+TEST(PointStores, AreLeftWithCompleteGraphsAfterAStreamOfRows) {
+  TestingStore store(testing_config(8, 1500), StoreOptions{});
+  std::mt19937_64 random(13);
+  for (uint64_t id = 0; id < 9000;) {
+    UpsertPoints some;
+    for (size_t i = 0; i < 100; ++i, ++id) some.points.push_back(testing_point(id, random_vector(random, 8)));
+    store->write(some);
+    if (id % 1500 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  store->wait();
+  const StoreInfo info = store->info();
+  EXPECT_EQ(info.last_error, "");
+  ASSERT_FALSE(info.segments.empty());
+  for (const auto& segment : info.segments) EXPECT_EQ(segment.info.kind, SegmentKind::complete);
+  EXPECT_EQ(store->search(near(std::vector<float>(8), 10'000)).points.size(), 9000u);
 }
 
 TEST(PointStores, MakeSegmentsInTheBackgroundWhileOthersWriteAndSearch) {

@@ -510,6 +510,7 @@ void PointStore::write_group(std::vector<Pending*>& group) {
     }
     part->count = part->tail->size();
   }
+  pace_.add(changes.appends.size());
   for (uint64_t row : changes.deaths) next->kill(row);
   bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   for (uint64_t row : changes.changes) {
@@ -518,6 +519,7 @@ void PointStore::write_group(std::vector<Pending*>& group) {
     const std::optional<uint32_t> flag = part->flag_of(row);
     if (flag && part->changed.add(*flag)) work = work || wants_payload_index(*next, *part);
   }
+  if (next->tails.size() > kTailsThatWait) give_way_ = true;
   publish(std::move(next));
   failed_ = false;
   note_expiry(changes.earliest_expiry_ms);

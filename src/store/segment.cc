@@ -123,12 +123,16 @@ struct Gathered {
     places.push_back(place);
   }
 
-  void save(const std::filesystem::path& path, size_t threads, bool flat, const std::atomic<bool>* stop) {
+  void save(const std::filesystem::path& path, size_t threads, SegmentKind kind, const std::atomic<bool>* stop) {
+    // What lasts for some minutes at most is measured less exactly.
+    constexpr size_t kHastyPart = 4;
     Stopping stopping(stop);
+    const bool flat = kind == SegmentKind::flat, hasty = kind == SegmentKind::hasty;
     const auto make = [&](auto& index, size_t sample, const auto& add) {
+      index.set_hasty(hasty);
       add();
       check_stop(stop);
-      if (!flat) index.calibrate(sample, threads);
+      if (!flat) index.calibrate(hasty ? sample / kHastyPart : sample, threads);
       check_stop(stop);
       index.save(path);
     };
@@ -155,7 +159,10 @@ struct Gathered {
 std::string write_segments(const std::vector<SegmentInfo>& segments) {
   nlohmann::json out = nlohmann::json::array();
   for (const SegmentInfo& segment : segments) {
-    out.push_back({segment.number, segment.row_begin, segment.row_end, segment.rows, segment.version, segment.flat});
+    // The first version wrote whether it is flat, and nothing after that.
+    out.push_back({segment.number, segment.row_begin, segment.row_end, segment.rows, segment.version,
+                   segment.kind == SegmentKind::flat});
+    if (segment.kind == SegmentKind::hasty) out.back().push_back(true);
   }
   return base::json_text(out);
 }
@@ -165,7 +172,10 @@ std::vector<SegmentInfo> read_segments(std::string_view text, const std::string&
   try {
     for (const nlohmann::json& entry : base::parse_json(text)) {
       out.push_back({entry.at(0).get<uint64_t>(), entry.at(1).get<uint64_t>(), entry.at(2).get<uint64_t>(),
-                     entry.at(3).get<uint64_t>(), entry.at(4).get<uint64_t>(), entry.at(5).get<bool>()});
+                     entry.at(3).get<uint64_t>(), entry.at(4).get<uint64_t>(),
+                     entry.at(5).get<bool>()                       ? SegmentKind::flat
+                     : entry.size() > 6 && entry.at(6).get<bool>() ? SegmentKind::hasty
+                                                                   : SegmentKind::complete});
     }
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::corrupted, fmt::format("{}: its list of segments: {}", where, error.what()));
@@ -203,7 +213,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
     return true;
   });
   info.rows = rows.size();
-  info.flat = options.flat;
+  info.kind = options.kind;
   std::optional<PayloadIndexBuilder> payloads;
   if (!config.payload_schema.fields().empty() && !rows.empty()) {
     payloads.emplace(config.payload_schema);
@@ -224,7 +234,7 @@ SegmentInfo Segment::build(const std::filesystem::path& folder, SegmentInfo info
   for (auto& [slot, column] : columns) {
     check_stop(options.stop);
     if (column.places.empty()) continue;
-    column.save(vector_path(folder, slot), options.threads, options.flat, options.stop);
+    column.save(vector_path(folder, slot), options.threads, options.kind, options.stop);
     file.add(places_name(slot), std::span<const uint32_t>(column.places));
     column = Gathered{.config = nullptr, .bytes = ColumnBytes({})};
   }

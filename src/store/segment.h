@@ -28,13 +28,20 @@
 
 namespace sextant::store {
 
+// How much was spent on a segment's vectors.
+enum class SegmentKind {
+  complete,
+  hasty,  // a graph of half the work, while many rows come in: it is made again when fewer do
+  flat,   // no graph: it takes as long as writing the vectors does, and searches compare all of them
+};
+
 // What the truth knows of a segment.
 struct SegmentInfo {
   uint64_t number = 0;  // its folder's name
   uint64_t row_begin = 0, row_end = 0;
   uint64_t rows = 0;     // that it holds
   uint64_t version = 0;  // of the truth that it was made from
-  bool flat = false;     // its vectors have no graph: it was made in haste, and is merged into one that has
+  SegmentKind kind = SegmentKind::complete;
   bool operator==(const SegmentInfo&) const = default;
 };
 std::string write_segments(const std::vector<SegmentInfo>& segments);
@@ -43,7 +50,7 @@ std::vector<SegmentInfo> read_segments(std::string_view json, const std::string&
 
 struct SegmentBuildOptions {
   size_t threads = 0;
-  bool flat = false;  // takes as long as writing the vectors does; searches of it compare all of them
+  SegmentKind kind = SegmentKind::complete;
   // Stops with Error(unavailable) once it is true.
   const std::atomic<bool>* stop = nullptr;
   // Called once the moment is not needed any more, long before the indexes are made.

@@ -60,8 +60,13 @@ TEST(Truth, RecordsThatAreCutOffAreNone) {
 }
 
 TEST(Truth, ListsOfSegmentsAndConfigurationsAreReadAsTheyWereWritten) {
-  const std::vector<SegmentInfo> segments = {{1, 0, 10, 9, 4}, {7, 10, 10, 0, 5}, {3, 10, 1000, 900, 6}};
+  const std::vector<SegmentInfo> segments = {
+      {1, 0, 10, 9, 4}, {7, 10, 10, 0, 5, SegmentKind::hasty}, {3, 10, 1000, 900, 6, SegmentKind::flat}};
   EXPECT_EQ(read_segments(write_segments(segments), ""), segments);
+  // As the first version wrote them.
+  const std::vector<SegmentInfo> first = read_segments("[[1,0,10,9,4,false],[2,10,20,9,4,true]]", "");
+  EXPECT_EQ(first[0].kind, SegmentKind::complete);
+  EXPECT_EQ(first[1].kind, SegmentKind::flat);
   StoreConfig config = testing_config(5);
   config.ttl_seconds = 60;
   config.metadata = R"({"model":"x"})";
