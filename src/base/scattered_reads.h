@@ -26,6 +26,8 @@ class ScatteredReads {
   // links beside them, which are kept in memory longer.
   static ScatteredReads& vectors();
   static ScatteredReads& codes();
+  // Of what has no room however large memory is.
+  static ScatteredReads& always_far();
 
   // One registered part: BYTES of a mapped file that outlives it.
   class Part {

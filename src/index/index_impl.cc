@@ -234,15 +234,19 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
                          base::PageBudget* pages) {
   std::lock_guard lock(writer_);
   pages_ = pages;
-  rows_ = Rows(options_.type, options_.dim, bytes);
+  rows_ = pages == nullptr ? Rows(options_.type, options_.dim, bytes)
+                           : Rows::of_file(options_.type, options_.dim, bytes, base::ScatteredReads::always_far());
   ids_ = nullptr;
   const size_t count = rows_.capacity();
   if (count > options_.capacity) {
     throw Error(ErrorCode::exhausted, fmt::format("{} vectors, capacity is {}", count, options_.capacity));
   }
+  std::vector<uint32_t> rows(count);
+  std::iota(rows.begin(), rows.end(), 0u);
   std::vector<float> values(options_.dim);
   const size_t bits_used = options_.dim % 8;
   for (size_t row = 0; row < count; ++row) {
+    if (row % kRowsAtOnce == 0) read_soon(rows, row);
     if (options_.type == ElementType::bit) {
       if (bits_used != 0 && std::to_integer<int>(rows_.at(row)[rows_.row_bytes() - 1]) >> bits_used != 0) {
         throw Error(ErrorCode::invalid_argument,
@@ -255,8 +259,6 @@ void IndexImpl::add_view(std::span<const std::byte> bytes, size_t threads, base:
     }
     if (row % kRowsAtOnce == 0) tell_read(kRowsAtOnce, false);
   }
-  std::vector<uint32_t> rows(count);
-  std::iota(rows.begin(), rows.end(), 0u);
   base::ThreadPool& pool = base::ThreadPool::shared(threads);
   if (bounded_) encode(rows, pool);
   row_count_.store(count, std::memory_order_release);
@@ -376,10 +378,15 @@ void IndexImpl::make_space() {
   graph_.emplace(Graph::Shape{options_.degree, options_.build_breadth, options_.seed}, options_.capacity);
 }
 
+void IndexImpl::read_soon(std::span<const uint32_t> rows, size_t first) const {
+  if (rows_.are_far()) rows_.read_soon(rows.subspan(first, std::min(kRowsAtOnce, rows.size() - first)));
+}
+
 void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
   const size_t slices = (rows.size() + kRowsAtOnce - 1) / kRowsAtOnce;
   if (bounded_) {
     pool.parallel_for(slices, [&](size_t slice, size_t) {
+      read_soon(rows, slice * kRowsAtOnce);
       std::vector<float> values(options_.dim);
       for (size_t i = slice * kRowsAtOnce; i < std::min(rows.size(), (slice + 1) * kRowsAtOnce); ++i) {
         rows_.read(rows[i], values.data());
@@ -391,6 +398,7 @@ void IndexImpl::encode(std::span<const uint32_t> rows, base::ThreadPool& pool) {
   if (!codes_) return;
   std::vector<double> errors(slices);
   pool.parallel_for(slices, [&](size_t slice, size_t) {
+    read_soon(rows, slice * kRowsAtOnce);
     std::vector<float> values(options_.dim), transformed(space_->padded_dim());
     for (size_t i = slice * kRowsAtOnce; i < std::min(rows.size(), (slice + 1) * kRowsAtOnce); ++i) {
       rows_.read(rows[i], values.data());

@@ -102,6 +102,8 @@ class IndexImpl : public Index {
   void replace_landmark(uint32_t row);
   void store_row(uint32_t row, const float* vector);
   void encode(std::span<const uint32_t> rows, base::ThreadPool& pool);
+  // The next kRowsAtOnce of ROWS, from the file where they may have to come from there.
+  void read_soon(std::span<const uint32_t> rows, size_t first) const;
   bool remove_row(uint64_t id);
   void note_ids(std::span<const uint32_t> rows);
   void forget_id(uint64_t id);

@@ -142,9 +142,9 @@ Rows::Rows(ElementType type, size_t dim, std::span<const std::byte> bytes)
       row_bytes_(index::row_bytes(type, dim)),
       capacity_(bytes.size() / row_bytes_) {}
 
-Rows Rows::of_file(ElementType type, size_t dim, std::span<const std::byte> bytes) {
+Rows Rows::of_file(ElementType type, size_t dim, std::span<const std::byte> bytes, base::ScatteredReads& reads) {
   Rows rows(type, dim, bytes);
-  rows.part_ = {base::ScatteredReads::vectors(), bytes};
+  rows.part_ = {reads, bytes};
   return rows;
 }
 

@@ -25,7 +25,8 @@ class Rows {
   // A view of count rows that must outlive this.
   Rows(ElementType type, size_t dim, std::span<const std::byte> bytes);
   // The same of rows in a mapped file that will be read here and there.
-  static Rows of_file(ElementType type, size_t dim, std::span<const std::byte> bytes);
+  static Rows of_file(ElementType type, size_t dim, std::span<const std::byte> bytes,
+                      base::ScatteredReads& reads = base::ScatteredReads::vectors());
 
   ElementType type() const { return type_; }
   size_t dim() const { return dim_; }

@@ -5,7 +5,7 @@
 namespace sextant::store {
 namespace {
 
-constexpr size_t kInMemoryMax = size_t{64} << 20;
+constexpr size_t kInMemoryMax = size_t{16} << 20;
 constexpr size_t kWrittenAtOnce = size_t{4} << 20;
 
 }  // namespace

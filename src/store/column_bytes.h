@@ -21,6 +21,8 @@ class ColumnBytes {
   void append(std::string_view bytes);
   // All of it, valid until this goes. Nothing is appended afterwards.
   std::span<const std::byte> finish();
+  // Of a file, as MappedFile does.
+  void give_up_pages() const { mapped_.give_up_pages(); }
 
  private:
   void write();

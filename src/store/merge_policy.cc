@@ -41,6 +41,7 @@ std::optional<Merge> next_merge(std::span<const PartSize> parts, Pace pace) {
   for (const PartSize& part : parts) {
     if (part.is_damaged) return Merge{part.range};
   }
+  if (pace == Pace::flood) return std::nullopt;
   const auto tails = static_cast<size_t>(
       std::find_if(parts.begin(), parts.end(), [](const PartSize& part) { return !part.is_segment; }) - parts.begin());
   if (tails < parts.size()) {

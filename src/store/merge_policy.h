@@ -31,9 +31,10 @@ inline constexpr uint64_t kNewRowsAtOnce = 131'072;
 
 // PARTS: segments, then flat ones and tails that are not written any more. Damaged segments come first, then new rows,
 // then segments of which a tenth is dead (half, in haste), then such as have become many (in haste, of large ones very
-// many), then those that were made in haste, once there is none. REST: nothing else is to be done for a while, so what
+// many), then those that were made in haste, once there is none. In a FLOOD of rows
+// only damage is mended. REST: nothing else is to be done for a while, so what
 // is left small is merged, too. nullopt: all is well.
-enum class Pace { haste, work, rest };
+enum class Pace { flood, haste, work, rest };
 struct Merge {
   RowRange range;
   bool can_wait = false;  // it makes searches faster, but nothing waits for it

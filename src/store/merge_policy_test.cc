@@ -22,6 +22,7 @@ TEST(MergePolicies, MendDamageBeforeAnythingElse) {
   PartSize parts[] = {segment(0, 100), segment(100, 100), tail(200, 100)};
   parts[0].is_damaged = true;
   EXPECT_EQ(next_merge(parts, Pace::work), (Merge{{0, 100}}));
+  EXPECT_EQ(next_merge(parts, Pace::flood), (Merge{{0, 100}}));
 }
 
 TEST(MergePolicies, MakeSegmentsOfNewRowsWithTheSmallOnesBeforeThem) {
@@ -80,6 +81,7 @@ TEST(MergePolicies, MakeAnewWhatWasMadeInHasteOnceThereIsNoMore) {
   // New rows do not wait for it.
   const PartSize fresh[] = {parts[0], parts[1], tail(109'000, 8000)};
   EXPECT_EQ(next_merge(fresh, Pace::work), (Merge{{109'000, 117'000}}));
+  EXPECT_EQ(next_merge(fresh, Pace::flood), std::nullopt);
 }
 
 // Whatever comes, merging ends, nothing is lost, and few segments are left.

@@ -186,7 +186,7 @@ class PointStore {
   void keep_synced();
   bool build_next(bool rest);
   void build(const RowRange& range, uint64_t opening, SegmentKind kind, const std::atomic<bool>& stop);
-  bool is_haste() const;
+  Pace pace(bool rest) const;
   void wait_for_room() const;
   bool wants_payload_index(const View& view, const SegmentPart& part) const;
   void index_payloads();
@@ -215,10 +215,10 @@ class PointStore {
 
   // Held by whoever makes the next view.
   mutable std::mutex write_mutex_;
-  TruthState state_;     // guarded by write_mutex_; numbers that a failed write took are not used again
-  bool failed_ = false;  // likewise: the truth must be opened again before the next write
-  HighMark high_mark_;   // likewise
-  WritePace pace_;       // likewise
+  TruthState state_;      // guarded by write_mutex_; numbers that a failed write took are not used again
+  bool failed_ = false;   // likewise: the truth must be opened again before the next write
+  HighMark high_mark_;    // likewise
+  WritePace write_pace_;  // likewise
   // How often the truth was opened: ranges of rows that were chosen before the last time mean nothing. Changed under
   // write_mutex_.
   std::atomic<uint64_t> openings_ = 0;

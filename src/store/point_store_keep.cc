@@ -14,12 +14,16 @@ namespace {
 
 // So many newest rows are worth a segment although there is room for more.
 constexpr size_t kRowsOfASegment = 1000;
-// Tails that wait for a graph; more are written to the disk first.
+// Tails that wait for a graph; more are written to the disk first. So are these, where rows come far too fast for
+// graphs.
 constexpr size_t kTailsInMemory = 8;
+constexpr size_t kTailsInFlood = 2;
 // Tails at which writers wait for the disk.
 constexpr size_t kTailsMax = 64;
 // Segments are made in haste while rows come at more than this part of the speed at which they are linked.
 constexpr double kHastyPart = 0.25;
+// Beyond this one none are made at all before the flood is over.
+constexpr double kFloodPart = 1.5;
 constexpr auto kHasteLasts = std::chrono::milliseconds(250);
 constexpr auto kRoomEvery = std::chrono::milliseconds(20);
 // After so long what failed is tried again.
@@ -45,9 +49,18 @@ std::vector<PartSize> sizes_of(const View& view) {
   return parts;
 }
 
-bool has_hasty(const View& view) {
-  return std::any_of(view.segments.begin(), view.segments.end(),
-                     [](const SegmentPart& part) { return part.info.kind == SegmentKind::hasty; });
+// Whether there is something left to do that was put off.
+bool has_unfinished(const View& view) {
+  return view.tails.size() > 1 || std::any_of(view.segments.begin(), view.segments.end(), [](const SegmentPart& part) {
+           return part.info.kind != SegmentKind::complete;
+         });
+}
+
+// What the rows take that wait for a graph.
+size_t frozen_bytes(const View& view) {
+  size_t bytes = 0;
+  for (const TailPart& part : view.tails) bytes += part.is_frozen() ? part.tail->memory_bytes() : 0;
+  return bytes;
 }
 
 }  // namespace
@@ -69,7 +82,7 @@ void PointStore::keep() {
     busy_ = true;
     lock.unlock();
     std::string error;
-    bool worked = false, view_has_hasty = false;
+    bool worked = false, put_off = false;
     try {
       std::lock_guard build_lock(build_mutex_);
       worked = build_next(rest);
@@ -84,7 +97,7 @@ void PointStore::keep() {
         view()->truth->compact_deleted(stop_tidying_);
         tidied = true;
       }
-      view_has_hasty = has_hasty(*view());
+      put_off = has_unfinished(*view());
     } catch (const std::exception& caught) {
       error = caught.what();
     }
@@ -94,7 +107,7 @@ void PointStore::keep() {
     failed = !error.empty();
     if (!stop_builds_) last_error_ = error;
     if (worked && !failed) continue;
-    if (!failed && view_has_hasty) {
+    if (!failed && put_off) {
       // There is still haste.
       keep_changed_.wait_for(lock, kHasteLasts, [&] { return stopping_; });
       rest = false;
@@ -120,7 +133,10 @@ void PointStore::wait_for_room() const {
   std::unique_lock lock(keep_mutex_);
   while (options_.background && !stopping_ && last_error_.empty()) {
     lock.unlock();
-    const bool room = view()->tails.size() <= kTailsMax;
+    const ViewPointer view = this->view();
+    // One that is written and one that goes to the disk there must be, however large they are.
+    const bool room =
+        view->tails.size() <= 2 || (view->tails.size() <= kTailsMax && frozen_bytes(*view) <= resources_.memory_bytes);
     lock.lock();
     if (room) return;
     keep_changed_.wait_for(lock, kRoomEvery);
@@ -133,16 +149,18 @@ bool PointStore::build_next(bool rest) {
   const uint64_t opening = openings_;
   std::optional<Merge> merge;
   SegmentKind kind = SegmentKind::complete;
-  if (is_keeper && is_haste()) kind = SegmentKind::hasty;
+  const Pace pace = is_keeper ? this->pace(rest) : Pace::work;
   {
     const ViewPointer view = this->view();
     const size_t frozen = view->tails.size() - 1;
-    if (is_keeper && frozen > kTailsInMemory) {
+    const bool many = frozen > kTailsInMemory || frozen_bytes(*view) > resources_.memory_bytes / 2;
+    if (is_keeper && (many || (pace == Pace::flood && frozen >= kTailsInFlood))) {
       // Rows come faster than graphs are made of them. They go to the disk as they are, before they fill the memory.
       merge = Merge{{view->tails.front().row_begin, view->tails[frozen - 1].row_end}};
       kind = SegmentKind::flat;
     } else {
-      merge = next_merge(sizes_of(*view), kind == SegmentKind::hasty ? Pace::haste : rest ? Pace::rest : Pace::work);
+      merge = next_merge(sizes_of(*view), pace);
+      if (pace == Pace::haste) kind = SegmentKind::hasty;
     }
   }
   if (!merge) return false;
@@ -158,10 +176,13 @@ bool PointStore::build_next(bool rest) {
   return true;
 }
 
-// Whether rows come so fast that linking all of them well would leave many waiting. REQUIRES: build_mutex_ is held.
-bool PointStore::is_haste() const {
+// How fast rows come, measured by how fast they can be linked. REQUIRES: build_mutex_ is held.
+Pace PointStore::pace(bool rest) const {
   std::lock_guard lock(write_mutex_);
-  return pace_.rows_per_second() * build_seconds_per_row_ > kHastyPart;
+  const double part = write_pace_.rows_per_second() * build_seconds_per_row_;
+  if (part > kFloodPart) return Pace::flood;
+  if (part > kHastyPart) return Pace::haste;
+  return rest ? Pace::rest : Pace::work;
 }
 
 // REQUIRES: build_mutex_ is held.

@@ -510,7 +510,7 @@ void PointStore::write_group(std::vector<Pending*>& group) {
     }
     part->count = part->tail->size();
   }
-  pace_.add(changes.appends.size());
+  write_pace_.add(changes.appends.size());
   for (uint64_t row : changes.deaths) next->kill(row);
   bool work = next->tails.size() > now->tails.size() || !changes.deaths.empty();
   for (uint64_t row : changes.changes) {

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "base/threads.h"
 #include "index/index_impl.h"
@@ -139,7 +140,16 @@ struct Gathered {
     switch (config->kind) {
       case VectorKind::dense: {
         index::IndexImpl index(index_options(*config, vectors, flat));
-        make(index, 200, [&] { index.add_view(bytes.finish(), threads, &stopping); });
+        // The faster way reads rows here and there and lists many of each one's nearest, which must have room.
+        const size_t memory_max = base::memory_limit_bytes() / 4 * 3;
+        const bool tight =
+            index.memory_for(vectors, true) + vectors * index::row_bytes(config->type, config->dim) > memory_max;
+        std::optional<base::PageBudget> pages;
+        if (tight) {
+          index.set_bulk(false);
+          pages.emplace(std::max(index::IndexImpl::kPagesLeast, memory_max / 4), [&] { bytes.give_up_pages(); });
+        }
+        make(index, 200, [&] { index.add_view(bytes.finish(), threads, &stopping, pages ? &*pages : nullptr); });
         break;
       }
       case VectorKind::multi: {
@@ -155,6 +165,11 @@ struct Gathered {
 };
 
 }  // namespace
+
+std::string_view name(SegmentKind kind) {
+  constexpr std::string_view kNames[] = {"complete", "hasty", "flat"};
+  return kNames[static_cast<size_t>(kind)];
+}
 
 std::string write_segments(const std::vector<SegmentInfo>& segments) {
   nlohmann::json out = nlohmann::json::array();

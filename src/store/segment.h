@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "index/section_file.h"
@@ -34,6 +35,8 @@ enum class SegmentKind {
   hasty,  // a graph of half the work, while many rows come in: it is made again when fewer do
   flat,   // no graph: it takes as long as writing the vectors does, and searches compare all of them
 };
+
+std::string_view name(SegmentKind kind);
 
 // What the truth knows of a segment.
 struct SegmentInfo {

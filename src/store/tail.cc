@@ -46,6 +46,16 @@ Tail::Tail(const StoreConfig& config, size_t capacity) : capacity_(capacity), ro
   }
 }
 
+size_t Tail::memory_bytes() const {
+  size_t bytes = size_ * (sizeof(uint64_t) + sizeof(PointId));
+  for (const auto& [slot, column] : columns_) {
+    const size_t used = column.kind == VectorKind::dense ? size_ : column.used;
+    bytes += used * (column.kind == VectorKind::sparse ? sizeof(uint32_t) + sizeof(float) : column.vectors.row_bytes());
+    if (column.bounded) bytes += used * index::BoundedRows::row_bytes(column.vectors.dim());
+  }
+  return bytes;
+}
+
 bool Tail::append(uint64_t row, const PointId& id, std::span<const Value> vectors) {
   if (size_ == capacity_) return false;
   for (const Value& value : vectors) {

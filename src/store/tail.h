@@ -37,6 +37,8 @@ class Tail {
 
   size_t size() const { return size_; }  // of the appending thread
   size_t capacity() const { return capacity_; }
+  // What its rows take, about.
+  size_t memory_bytes() const;
   uint64_t row(size_t at) const { return rows_[at]; }
   const PointId& id(size_t at) const { return ids_[at]; }
   // Where ROW is among the first COUNT, or COUNT.

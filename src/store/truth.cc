@@ -119,10 +119,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> families(const TruthResources& reso
 
 }  // namespace
 
-TruthResources::TruthResources(size_t memory_bytes) {
+TruthResources::TruthResources(size_t bytes) : memory_bytes(bytes) {
   // What is not yet in files counts as blocks do, so that one number bounds both.
-  cache = rocksdb::NewLRUCache(memory_bytes);
-  write_buffers = std::make_shared<rocksdb::WriteBufferManager>(memory_bytes / 2, cache);
+  cache = rocksdb::NewLRUCache(bytes);
+  write_buffers = std::make_shared<rocksdb::WriteBufferManager>(bytes / 2, cache);
 }
 
 std::string write_record(const PointRecord& record) {

@@ -55,7 +55,8 @@ struct TruthState {
 // What all Truths of a process share: memory for blocks and for what is not yet in files.
 struct TruthResources {
   // At most so much for both; what is in files is read through the system's cache, too.
-  explicit TruthResources(size_t memory_bytes);
+  explicit TruthResources(size_t bytes);
+  size_t memory_bytes;
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
   rocksdb::Env* env = rocksdb::Env::Default();

@@ -129,12 +129,14 @@ void info(const DatabaseSettings& settings, const Context& context) {
   for (const auto& [path, field] : config->payload_schema.fields()) {
     out["payload_schema"][path] = base::parse_json(store::field_schema_json(field));
   }
-  uint64_t segment_bytes = 0;
+  uint64_t segment_bytes = 0, flat_rows = 0;
   out["segments"] = ordered_json::array();
   for (const auto& segment : info.segments) {
     segment_bytes += segment.disk_bytes;
+    if (segment.info.kind == store::SegmentKind::flat) flat_rows += segment.info.rows;
     ordered_json entry = {{"number", segment.info.number},
                           {"rows", segment.info.rows},
+                          {"build", name(segment.info.kind)},
                           {"dead", segment.dead},
                           {"bytes", segment.disk_bytes}};
     if (!segment.damage.empty()) entry["damage"] = segment.damage;
@@ -171,6 +173,10 @@ void info(const DatabaseSettings& settings, const Context& context) {
                     bytes_text(segment_bytes)));
   print(fmt::format("indexed     {} points in {} segments; {} newest rows are compared one by one\n",
                     info.indexed_points, info.segments.size(), info.tail_rows));
+  if (flat_rows > 0) {
+    print(fmt::format("waiting     {} of them for their graphs: made while something writes, or by 'compact'\n",
+                      flat_rows));
+  }
   for (const auto& segment : info.segments) {
     if (!segment.damage.empty())
       print(fmt::format("damaged     segment {}: {}\n", segment.info.number, segment.damage));
