@@ -14,7 +14,9 @@ using nlohmann::ordered_json;
 
 void add_database_options(Command command, DatabaseSettings& settings) {
   command.option("--db", settings.db, "The folder of collections").required();
-  command.option("--memory", settings.memory, "Memory for blocks of the database, such as 512M; indexes are mapped");
+  command.option("--memory", settings.memory,
+                 "Memory for blocks of the database, and as much again for rows that wait for an index, such as 512M; "
+                 "indexes are mapped");
 }
 
 void add_collection_options(Command command, DatabaseSettings& settings) {

@@ -518,6 +518,27 @@ TEST(PointStores, SpillRowsThatComeFasterThanGraphsAreMade) {
   EXPECT_EQ(store->search(near(std::vector<float>(8), 5000)).points.size(), 3200u);
 }
 
+// Rows that wait for an index take no more memory than was given, however fast they come; and all of them are found.
+TEST(PointStores, LetWritersWaitBeforeNewRowsFillTheMemory) {
+  constexpr size_t kDim = 256, kTailRows = 100, kRowBytes = kDim * 5, kMemory = size_t{1} << 19;
+  const TruthResources resources(kMemory);
+  base::TemporaryFolder folder;
+  PointStore::create(folder.path() / "c", testing_config(kDim, kTailRows), resources);
+  PointStore store(folder.path() / "c", resources, {});
+  std::mt19937_64 random(14);
+  uint64_t most = 0;
+  for (uint64_t id = 0; id < 4000;) {
+    UpsertPoints some;
+    for (size_t i = 0; i < 100; ++i, ++id) some.points.push_back(testing_point(id, random_vector(random, kDim)));
+    store.write(some);
+    most = std::max(most, store.info().tail_rows);
+  }
+  // What waits, one that fills up, and one that was full when the last rows came.
+  EXPECT_LE(most * kRowBytes, kMemory + 2 * kTailRows * kRowBytes);
+  EXPECT_EQ(store.search(near(std::vector<float>(kDim), 10'000)).points.size(), 4000u);
+  EXPECT_EQ(store.info().last_error, "");
+}
+
 // While rows come at a pace graphs are made in haste; once that is over there is nothing but complete ones.
 TEST(PointStores, AreLeftWithCompleteGraphsAfterAStreamOfRows) {
   TestingStore store(testing_config(8, 1500), StoreOptions{});
