@@ -63,6 +63,11 @@ size_t frozen_bytes(const View& view) {
   return bytes;
 }
 
+// Whether more rows may come. One tail that is written and one that goes to the disk there must be, however large.
+bool has_room(const View& view, size_t memory_bytes) {
+  return view.tails.size() <= 2 || (view.tails.size() <= kTailsMax && frozen_bytes(view) <= memory_bytes);
+}
+
 }  // namespace
 
 void PointStore::wake() const {
@@ -133,10 +138,7 @@ void PointStore::wait_for_room() const {
   std::unique_lock lock(keep_mutex_);
   while (options_.background && !stopping_ && last_error_.empty()) {
     lock.unlock();
-    const ViewPointer view = this->view();
-    // One that is written and one that goes to the disk there must be, however large they are.
-    const bool room =
-        view->tails.size() <= 2 || (view->tails.size() <= kTailsMax && frozen_bytes(*view) <= resources_.memory_bytes);
+    const bool room = has_room(*view(), resources_.memory_bytes);
     lock.lock();
     if (room) return;
     keep_changed_.wait_for(lock, kRoomEvery);
