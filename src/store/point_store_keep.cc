@@ -333,7 +333,7 @@ void PointStore::compact() {
     const ViewPointer view = this->view();
     end = view->tails.back().row_begin;
     single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
-             view->segments[0].segment;
+             view->segments[0].segment && view->segments[0].info.kind == SegmentKind::complete;
   }
   if (end > 0 && !single) build({0, end}, opening, SegmentKind::complete, stop_builds_);
   sweep_vectors();
