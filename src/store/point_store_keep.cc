@@ -180,6 +180,12 @@ bool PointStore::build_next(bool rest) {
 
 // How fast rows come, measured by how fast they can be linked. REQUIRES: build_mutex_ is held.
 Pace PointStore::pace(bool rest) const {
+  const std::shared_ptr<const StoreConfig> config = view()->config;
+  const bool has_graphs = std::any_of(config->vectors.begin(), config->vectors.end(), [](const VectorConfig& vector) {
+    return vector.kind != VectorKind::sparse && vector.index == IndexKind::graph;
+  });
+  // What is not linked is made as well as it can be at once.
+  if (!has_graphs) return rest ? Pace::rest : Pace::work;
   std::lock_guard lock(write_mutex_);
   const double part = write_pace_.rows_per_second() * build_seconds_per_row_;
   if (part > kFloodPart) return Pace::flood;
