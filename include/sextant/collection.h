@@ -48,8 +48,8 @@ namespace sextant {
 struct DatabaseOptions {
   bool read_only = false;         // nothing on the disk is changed; what is seen is what there was at the opening
   bool create_if_missing = true;  // not where read_only
-  // Of blocks and of what is not yet in files, for all collections together, and as much again in each for new rows that
-  // wait for an index; then writers wait. Indexes are mapped: they take what the system has to spare.
+  // Of blocks and of what is not yet in files, for all collections together, and as much again in each for new rows
+  // that wait for an index; then writers wait. Indexes are mapped: they take what the system has to spare.
   size_t memory_bytes = size_t{256} << 20;
   size_t threads = 0;  // of builds of indexes and of embedding; 0: all processors
 };

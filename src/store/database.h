@@ -30,8 +30,8 @@
 namespace sextant::store {
 
 struct DatabaseOptions {
-  // Of blocks and of what is not yet in files, for all collections together, and as much again in each for new rows that
-  // wait for an index; then writers wait. Segments are mapped: they take what the system has to spare.
+  // Of blocks and of what is not yet in files, for all collections together, and as much again in each for new rows
+  // that wait for an index; then writers wait. Segments are mapped: they take what the system has to spare.
   size_t memory_bytes = size_t{256} << 20;
   StoreOptions store = {};
   bool create_if_missing = true;  // not where store.read_only
