@@ -32,6 +32,11 @@ bool is_page_of_few(uint64_t matching, uint64_t points, size_t limit) {
   return some * kHeap + page * kLookUp <= all * kInTurn * (some > page ? page / some : 1);
 }
 
+void raise(std::atomic<uint64_t>& number, uint64_t to) {
+  for (uint64_t now = number; now < to && !number.compare_exchange_weak(now, to);) {
+  }
+}
+
 }  // namespace
 
 void PointStore::create(const std::filesystem::path& folder, const StoreConfig& config,
@@ -177,7 +182,7 @@ void PointStore::recover() {
     SegmentPart part;
     part.info = info;
     covered = info.row_end;
-    next_segment_ = std::max(next_segment_.load(), info.number + 1);
+    raise(next_segment_, info.number + 1);
     if (info.rows > 0) try {
         part.segment = std::make_shared<const Segment>(segment_folder(info.number), info, *next->config);
         part.payload = part.segment->payload_index(next->config->payload_schema, next->state.version);
@@ -207,12 +212,13 @@ void PointStore::recover() {
     const bool listed = std::any_of(next->segments.begin(), next->segments.end(), [&](const SegmentPart& part) {
       return segment_folder(part.info.number).filename() == name;
     });
-    if (listed || segment_folder(building_).filename() == name) continue;
+    const bool in_work = segment_folder(building_).filename() == name || segment_folder(spilling_).filename() == name;
+    if (listed || in_work) continue;
     base::remove_all(entry.path());
     // It may have stayed.
     uint64_t number = 0;
     std::from_chars(name.data(), name.data() + name.size(), number);
-    if (number < UINT64_MAX) next_segment_ = std::max(next_segment_.load(), number + 1);
+    if (number < UINT64_MAX) raise(next_segment_, number + 1);
   }
   auto begin_tail = [&](uint64_t row_begin) {
     if (!next->tails.empty()) next->tails.back().row_end = row_begin;

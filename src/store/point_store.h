@@ -185,15 +185,18 @@ class PointStore {
   void keep();
   void keep_synced();
   bool build_next(bool rest);
-  void build(const RowRange& range, uint64_t opening, SegmentKind kind, const std::atomic<bool>& stop);
+  struct Build;
+  void build(std::unique_lock<std::mutex> choice, const Build& wanted);
+  void make_segment(const Build& wanted, std::atomic<uint64_t>& number);
+  bool spill();
   Pace pace(bool rest) const;
-  void wait_for_room() const;
+  void wait_for_room();
   bool wants_payload_index(const View& view, const SegmentPart& part) const;
   void index_payloads();
   void sweep_vectors();
   void index_payloads(const std::shared_ptr<const Segment>& segment, uint64_t opening);
   void freeze_tail();
-  void take_segment(const SegmentInfo& info, uint64_t opening);
+  void take_segment(const SegmentInfo& info, uint64_t opening, std::atomic<uint64_t>& number);
   void wake() const;
   // What finds damage is mostly a read.
   void mark_damaged(const std::shared_ptr<const Segment>& segment, const std::string& what) const;
@@ -225,6 +228,7 @@ class PointStore {
   std::shared_ptr<std::atomic<bool>> truth_open_;  // false once the last truth is closed, when all views of it are gone
   std::atomic<uint64_t> next_segment_ = 1;
   std::atomic<uint64_t> building_ = 0;  // the segment whose folder is being filled; 0: none
+  std::atomic<uint64_t> spilling_ = 0;  // likewise, of one that is made beside it
   mutable std::mutex expiry_mutex_;     // held while expired points are removed, before write_mutex_
   mutable std::atomic<uint64_t> next_expiry_ms_ = UINT64_MAX;
 
@@ -237,6 +241,9 @@ class PointStore {
   std::string last_error_;
   std::mutex build_mutex_;                 // held while a segment is made: one at a time
   double build_seconds_per_row_ = 150e-6;  // guarded by build_mutex_: of a complete one, by the last that was not small
+  // Held, after build_mutex_ and before write_mutex_, while the rows of a segment are chosen, and while one is spilled.
+  std::mutex choice_mutex_;
+  uint64_t building_end_ = 0;  // guarded by choice_mutex_: the end of the rows of the segment that is made; 0: none is
   std::atomic<bool> stop_builds_ = false;
   std::atomic<bool> give_way_ = false;              // builds that can wait end, too
   static constexpr size_t kTailsThatWait = 2;       // so many are more urgent than those

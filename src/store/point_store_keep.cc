@@ -70,6 +70,14 @@ bool has_room(const View& view, size_t memory_bytes) {
 
 }  // namespace
 
+// A segment that is to be made.
+struct PointStore::Build {
+  RowRange range;
+  uint64_t opening;  // that RANGE was chosen in
+  SegmentKind kind;
+  const std::atomic<bool>& stop;
+};
+
 void PointStore::wake() const {
   std::lock_guard lock(keep_mutex_);
   stop_tidying_ = true;
@@ -134,19 +142,41 @@ void PointStore::keep() {
 
 // So that memory is bounded whatever the disk does. Where segments cannot be made, writing goes on: what it needs is
 // there as long as the memory is.
-void PointStore::wait_for_room() const {
+void PointStore::wait_for_room() {
   std::unique_lock lock(keep_mutex_);
   while (options_.background && !stopping_ && last_error_.empty()) {
     lock.unlock();
-    const bool room = has_room(*view(), resources_.memory_bytes);
+    if (has_room(*view(), resources_.memory_bytes) || spill()) return;
     lock.lock();
-    if (room) return;
     keep_changed_.wait_for(lock, kRoomEvery);
   }
 }
 
+// Writes the rows that wait for an index to the disk without one, beside whatever else is done, which may take minutes.
+// False where that is not to be had now: a segment is made of some of them (and the list of segments has no holes), or
+// another thread is at it. REQUIRES: no lock of the store is held, nor a view.
+bool PointStore::spill() {
+  std::unique_lock choice(choice_mutex_, std::try_to_lock);
+  if (!choice.owns_lock()) return false;
+  try {
+    const uint64_t opening = openings_;
+    RowRange range;
+    {
+      const ViewPointer view = this->view();
+      range = {view->tails.front().row_begin, view->tails.back().row_begin};
+    }
+    if (range.begin == range.end || range.begin < building_end_) return false;
+    make_segment({range, opening, SegmentKind::flat, stop_builds_}, spilling_);
+  } catch (const Error&) {
+    // The write that waits meets what is wrong itself.
+    return !stop_builds_;
+  }
+  return true;
+}
+
 // Makes the segment that is wanted most. REQUIRES: build_mutex_ is held.
 bool PointStore::build_next(bool rest) {
+  std::unique_lock choice(choice_mutex_);
   // Before the ranges are looked at.
   const uint64_t opening = openings_;
   std::optional<Merge> merge;
@@ -170,7 +200,7 @@ bool PointStore::build_next(bool rest) {
   give_way_ = false;
   if (stop_builds_) give_way_ = true;
   try {
-    build(merge->range, opening, kind, merge->can_wait ? give_way_ : stop_builds_);
+    build(std::move(choice), {merge->range, opening, kind, merge->can_wait ? give_way_ : stop_builds_});
   } catch (const Error&) {
     // It is begun anew when there is time.
     if (!merge->can_wait || !give_way_ || stop_builds_) throw;
@@ -193,50 +223,68 @@ Pace PointStore::pace(bool rest) const {
   return rest ? Pace::rest : Pace::work;
 }
 
-// REQUIRES: build_mutex_ is held.
-void PointStore::build(const RowRange& range, uint64_t opening, SegmentKind kind, const std::atomic<bool>& stop) {
+// CHOICE: of choice_mutex_, under which the rows were chosen. REQUIRES: build_mutex_ is held.
+void PointStore::build(std::unique_lock<std::mutex> choice, const Build& wanted) {
+  building_end_ = wanted.range.end;
+  choice.unlock();
+  const auto end = [&] {
+    choice.lock();
+    building_end_ = 0;
+  };
+  try {
+    make_segment(wanted, building_);
+  } catch (...) {
+    end();
+    throw;
+  }
+  end();
+}
+
+// NUMBER: where that of the segment is to be found meanwhile.
+void PointStore::make_segment(const Build& wanted, std::atomic<uint64_t>& number) {
   SegmentInfo info;
   info.number = next_segment_++;
-  info.row_begin = range.begin;
-  info.row_end = range.end;
+  info.row_begin = wanted.range.begin;
+  info.row_end = wanted.range.end;
   const std::filesystem::path folder = segment_folder(info.number);
   // The background leaves half of the processors to those who wait for an answer.
   const size_t all = options_.threads == 0 ? base::default_thread_count() : options_.threads;
   const size_t threads = is_keeper ? std::max<size_t>(1, all / 2) : all;
-  building_ = info.number;
+  number = info.number;
   const auto begin = std::chrono::steady_clock::now();
   try {
     ViewPointer view = this->view();
     const std::shared_ptr<const StoreConfig> config = view->config;
     info.version = view->state.version;
     // An index takes minutes, and the truth cannot be opened again while anybody looks at it.
-    info = Segment::build(folder, info, *config, *view->moment,
-                          {.threads = threads, .kind = kind, .stop = &stop, .gathered = [&] { view.reset(); }});
+    info = Segment::build(
+        folder, info, *config, *view->moment,
+        {.threads = threads, .kind = wanted.kind, .stop = &wanted.stop, .gathered = [&] { view.reset(); }});
   } catch (...) {
     base::remove_all(folder);
-    building_ = 0;
+    number = 0;
     throw;
   }
-  if (kind != SegmentKind::flat && info.rows >= kRowsOfASegment) {
+  if (wanted.kind != SegmentKind::flat && info.rows >= kRowsOfASegment) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    build_seconds_per_row_ = (kind == SegmentKind::hasty ? 2 : 1) * seconds / static_cast<double>(info.rows);
+    build_seconds_per_row_ = (wanted.kind == SegmentKind::hasty ? 2 : 1) * seconds / static_cast<double>(info.rows);
   }
-  take_segment(info, opening);
+  take_segment(info, wanted.opening, number);
 }
 
 // Puts a segment in the place of the parts that have its rows.
-void PointStore::take_segment(const SegmentInfo& info, uint64_t opening) {
+void PointStore::take_segment(const SegmentInfo& info, uint64_t opening, std::atomic<uint64_t>& number) {
   const std::filesystem::path folder = segment_folder(info.number);
   std::shared_ptr<const Segment> segment;
   try {
     if (info.rows > 0) segment = std::make_shared<const Segment>(folder, info, *view()->config);
   } catch (...) {
     base::remove_all(folder);
-    building_ = 0;
+    number = 0;
     throw;
   }
   std::lock_guard lock(write_mutex_);
-  building_ = 0;
+  number = 0;
   if (failed_ || opening != openings_) {
     base::remove_all(folder);
     throw Error(ErrorCode::unavailable,
@@ -324,7 +372,9 @@ void PointStore::rebuild() {
     const ViewPointer view = this->view();
     for (const SegmentPart& part : view->segments) ranges.push_back({part.info.row_begin, part.info.row_end});
   }
-  for (const RowRange& range : ranges) build(range, opening, SegmentKind::complete, stop_builds_);
+  for (const RowRange& range : ranges) {
+    build(std::unique_lock(choice_mutex_), {range, opening, SegmentKind::complete, stop_builds_});
+  }
   while (build_next(false)) {
   }
 }
@@ -332,16 +382,22 @@ void PointStore::rebuild() {
 void PointStore::compact() {
   freeze_tail();
   std::lock_guard build_lock(build_mutex_);
-  const uint64_t opening = openings_;
-  uint64_t end = 0;
-  bool single = false;
   {
-    const ViewPointer view = this->view();
-    end = view->tails.back().row_begin;
-    single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
-             view->segments[0].segment && view->segments[0].info.kind == SegmentKind::complete;
+    std::unique_lock choice(choice_mutex_);
+    const uint64_t opening = openings_;
+    uint64_t covered = 0, end = 0;
+    bool single = false;
+    {
+      const ViewPointer view = this->view();
+      covered = view->tails.front().row_begin;
+      end = view->tails.back().row_begin;
+      single = view->segments.size() == 1 && view->tails.size() == 1 && view->segments[0].dead.empty() &&
+               view->segments[0].segment && view->segments[0].info.kind == SegmentKind::complete;
+    }
+    // To the disk with what waits, so that those that come meanwhile can follow.
+    if (covered < end) make_segment({{covered, end}, opening, SegmentKind::flat, stop_builds_}, spilling_);
+    if (end > 0 && !single) build(std::move(choice), {{0, end}, opening, SegmentKind::complete, stop_builds_});
   }
-  if (end > 0 && !single) build({0, end}, opening, SegmentKind::complete, stop_builds_);
   sweep_vectors();
   view()->truth->compact();
 }
@@ -351,6 +407,7 @@ void PointStore::set_payload_field(const KeyPath& path, const std::optional<Fiel
   // No segment is made meanwhile with the schema of before.
   std::lock_guard build_lock(build_mutex_);
   {
+    std::lock_guard choice(choice_mutex_);
     std::lock_guard lock(write_mutex_);
     if (must_reopen()) reopen_after_failure();
     const ViewPointer now = view();

@@ -4,9 +4,13 @@
 
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <fstream>
+#include <future>
+#include <mutex>
 #include <thread>
 
+#include "base/file_system.h"
 #include "sextant/error.h"
 #include "store/testing_points.h"
 
@@ -537,6 +541,88 @@ TEST(PointStores, LetWritersWaitBeforeNewRowsFillTheMemory) {
   EXPECT_LE(most * kRowBytes, kMemory + 2 * kTailRows * kRowBytes);
   EXPECT_EQ(store.search(near(std::vector<float>(kDim), 10'000)).points.size(), 4000u);
   EXPECT_EQ(store.info().last_error, "");
+}
+
+// A disk that lets one thread wait.
+class WaitingDisk : public base::FileSystem {
+ public:
+  int create(std::string& pattern) override {
+    std::unique_lock lock(mutex_);
+    if (std::this_thread::get_id() == held_) {
+      reached_ = true;
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return held_ == std::thread::id(); });
+    }
+    lock.unlock();
+    return FileSystem::create(pattern);
+  }
+  void hold_this_thread() {
+    std::lock_guard lock(mutex_);
+    held_ = std::this_thread::get_id();
+  }
+  void wait_until_it_is_held() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reached_; });
+  }
+  void release() {
+    std::lock_guard lock(mutex_);
+    held_ = {};
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::thread::id held_;
+  bool reached_ = false;
+};
+
+// Compacting a large collection takes minutes. Writers do not wait for that, and the memory is bounded all the same.
+TEST(PointStores, TakeNewRowsWhileAllIsMadeOneSegment) {
+  constexpr size_t kDim = 256, kTailRows = 100, kRowBytes = kDim * 5, kMemory = size_t{1} << 19;
+  constexpr uint64_t kBefore = 1000, kAll = 4000;
+  WaitingDisk disk;
+  base::ScopedFileSystem scope(disk);
+  const TruthResources resources(kMemory);
+  base::TemporaryFolder folder;
+  PointStore::create(folder.path() / "c", testing_config(kDim, kTailRows), resources);
+  auto store = std::make_unique<PointStore>(folder.path() / "c", resources, StoreOptions{});
+  std::mt19937_64 random(15);
+  uint64_t id = 0;
+  auto write_some = [&] {
+    UpsertPoints some;
+    for (size_t i = 0; i < 50; ++i, ++id) some.points.push_back(testing_point(id, random_vector(random, kDim)));
+    store->write(some);
+  };
+  while (id < kBefore) write_some();
+  store->flush();
+  store->write(DeletePoints{.ids = {PointId::of(3)}});
+  std::thread compacting([&] {
+    disk.hold_this_thread();
+    store->compact();
+  });
+  disk.wait_until_it_is_held();
+  auto writing = std::async(std::launch::async, [&] {
+    uint64_t most = 0;
+    while (id < kAll) {
+      write_some();
+      most = std::max(most, store->info().tail_rows);
+    }
+    return most;
+  });
+  const bool written = writing.wait_for(std::chrono::minutes(1)) == std::future_status::ready;
+  disk.release();
+  EXPECT_TRUE(written);
+  EXPECT_LE(writing.get() * kRowBytes, kMemory + 2 * kTailRows * kRowBytes);
+  compacting.join();
+  const SearchRequest all = near(std::vector<float>(kDim), 10'000);
+  EXPECT_EQ(store->search(all).points.size(), kAll - 1);
+  store->wait();
+  for (const auto& segment : store->info().segments) EXPECT_EQ(segment.info.kind, SegmentKind::complete);
+  EXPECT_EQ(store->search(all).points.size(), kAll - 1);
+  store = nullptr;
+  store = std::make_unique<PointStore>(folder.path() / "c", resources, StoreOptions{});
+  EXPECT_EQ(store->search(all).points.size(), kAll - 1);
 }
 
 // While rows come at a pace graphs are made in haste; once that is over there is nothing but complete ones.
