@@ -580,7 +580,7 @@ class WaitingDisk : public base::FileSystem {
 // Compacting a large collection takes minutes. Writers do not wait for that, and the memory is bounded all the same.
 TEST(PointStores, TakeNewRowsWhileAllIsMadeOneSegment) {
   constexpr size_t kDim = 256, kTailRows = 100, kRowBytes = kDim * 5, kMemory = size_t{1} << 19;
-  constexpr uint64_t kBefore = 1000, kAll = 4000;
+  constexpr uint64_t kBefore = 500, kAll = 2000;
   WaitingDisk disk;
   base::ScopedFileSystem scope(disk);
   const TruthResources resources(kMemory);
@@ -610,7 +610,7 @@ TEST(PointStores, TakeNewRowsWhileAllIsMadeOneSegment) {
     }
     return most;
   });
-  const bool written = writing.wait_for(std::chrono::minutes(1)) == std::future_status::ready;
+  const bool written = writing.wait_for(std::chrono::minutes(10)) == std::future_status::ready;
   disk.release();
   EXPECT_TRUE(written);
   EXPECT_LE(writing.get() * kRowBytes, kMemory + 2 * kTailRows * kRowBytes);
