@@ -16,6 +16,30 @@ using nlohmann::ordered_json;
 using store::Point;
 using store::PointId;
 
+namespace {
+
+// For a message: what a row has instead.
+std::string fields_of(const std::string& payload_json) {
+  constexpr size_t kNamedMax = 5;
+  const ordered_json payload = base::parse_ordered_json(payload_json);
+  if (payload.empty()) return "";
+  std::vector<std::string> names;
+  for (const auto& [field, value] : payload.items()) {
+    if (names.size() == kNamedMax) break;
+    names.push_back(fmt::format("'{}'", field));
+  }
+  std::string more;
+  if (payload.size() > names.size()) {
+    more = fmt::format(" and {} more", payload.size() - names.size());
+  } else if (names.size() > 1) {
+    more = " and " + names.back();
+    names.pop_back();
+  }
+  return fmt::format(", only {}{}: name the column that holds it", fmt::join(names, ", "), more);
+}
+
+}  // namespace
+
 Collection Collection::create(store::Database& database, std::string_view name, const CreateOptions& options) {
   store::StoreConfig config;
   config.vectors = options.vectors;
@@ -93,8 +117,8 @@ AddReport Collection::add_rows(io::RowSource& rows, const Embedder* model, const
       }
       ids.push_back(*id);
       if (row.vector.empty() && !row.text) {
-        throw Error(ErrorCode::invalid_argument,
-                    fmt::format("{}: row {} has neither a vector nor a text", rows.name(), row.number));
+        throw Error(ErrorCode::invalid_argument, fmt::format("{}: row {} has neither a vector nor a text{}",
+                                                             rows.name(), row.number, fields_of(row.payload_json)));
       }
       if (row.vector.empty() && !embedder) {
         throw Error(ErrorCode::invalid_argument,

@@ -47,13 +47,26 @@ void note_report(const engine::AddReport& report, const AddSettings& settings, d
   context.note("Added {}, in {:.2f} s", what, seconds);
 }
 
+// Whoever adds something is told how to make what is not there.
+template <class Open>
+auto open_or_tell(const DatabaseSettings& settings, const Open& open) {
+  try {
+    return open();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    throw Error(error.code(), fmt::format("{}; 'sextant collection create --db {} --collection {}' makes one",
+                                          error.what(), settings.db, settings.collection));
+  }
+}
+
 void add(const AddSettings& settings, const Context& context) {
   if (settings.paths.empty() == settings.input.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 "PATH or --input: give one of the two, files and folders or a file of rows");
   }
-  const auto database = open_database(settings.database, context, Access::write);
-  const engine::Collection collection(database->open(settings.database.collection));
+  const DatabaseSettings& where = settings.database;
+  const auto database = open_or_tell(where, [&] { return open_database(where, context, Access::write); });
+  const engine::Collection collection(open_or_tell(where, [&] { return database->open(where.collection); }));
   engine::AddOptions options = settings.add;
   options.threads = context.thread_count;
   auto progress = context.progress();

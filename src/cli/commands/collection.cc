@@ -29,11 +29,18 @@ ElementType parse_type(const std::string& name) {
 }
 
 void create(CreateSettings& settings, const Context& context) {
-  if (settings.model.empty() == (settings.dim == 0)) {
+  if (!settings.model.empty() && settings.dim > 0) {
     throw Error(ErrorCode::invalid_argument, "--model or --dim: give one of the two, the model or the vectors' length");
   }
+  if (settings.model.empty() && settings.dim == 0) {
+    if (settings.metric_given || settings.type_given) {
+      throw Error(ErrorCode::invalid_argument,
+                  "--metric and --type: give the vectors' length, too, as --dim, or name a model as --model");
+    }
+    settings.model = "builtin";
+  }
   if (settings.passages_given && settings.model.empty()) {
-    throw Error(ErrorCode::invalid_argument, "--chunk-tokens, --overlap and --window-tokens: only with --model");
+    throw Error(ErrorCode::invalid_argument, "--chunk-tokens, --overlap and --window-tokens: not with --dim");
   }
   if (settings.passages.window_tokens > 0 && (settings.metric_given || settings.type_given)) {
     throw Error(ErrorCode::invalid_argument,
@@ -205,7 +212,8 @@ void add_collection(Command app, Context& context) {
     auto settings = std::make_shared<CreateSettings>();
     Command command = group.subcommand("create", "Make a collection");
     add_collection_options(command, settings->database);
-    command.option("--model,-m", settings->model, "The model that embeds its texts; the collection remembers it");
+    command.option("--model,-m", settings->model,
+                   "The model that embeds its texts, which the collection remembers; without --dim: builtin");
     command.option("--dim", settings->dim, "Without a model: components of a vector").range(1, 65536);
     const Option metric = command.option("--metric", settings->metric, "cosine, dot, l2, l1, or hamming for bits");
     metric.one_of({"cosine", "dot", "l2", "l1", "hamming"}).show_default();

@@ -101,7 +101,9 @@ TEST_F(CollectionCommands, TakeDocumentsAndSearchThemByMeaning) {
 TEST_F(CollectionCommands, SayWhatIsWrongInOneLine) {
   const auto message = [&](const std::vector<std::string>& arguments) { return run(arguments).err; };
   EXPECT_THAT(message({"count"}), HasSubstr("no database there"));
-  EXPECT_THAT(message({"collection", "create"}), HasSubstr("--model or --dim"));
+  EXPECT_THAT(message({"add", at("docs")}), HasSubstr("'sextant collection create --db"));
+  EXPECT_THAT(message({"collection", "create", "--model", "builtin", "--dim", "3"}), HasSubstr("--model or --dim"));
+  EXPECT_THAT(message({"collection", "create", "--metric", "l2"}), HasSubstr("--dim"));
   ASSERT_EQ(run({"collection", "create", "--dim", "3"}).status, 0);
   EXPECT_THAT(message({"collection", "create", "--dim", "3"}), HasSubstr("collection 'things' exists"));
   EXPECT_THAT(message({"search", "words"}), HasSubstr("the collection has no model"));
@@ -110,9 +112,15 @@ TEST_F(CollectionCommands, SayWhatIsWrongInOneLine) {
               HasSubstr("point 1: 2 components, expected 3"));
   EXPECT_THAT(message({"add", "--input", put("b.jsonl", "{\"id\": 1, \"text\": \"a\"}\n")}),
               HasSubstr("no model to embed it"));
+  EXPECT_THAT(message({"add", "--input", put("c.jsonl", "{\"id\": 1, \"vec\": [1, 2, 3], \"name\": \"a\"}\n")}),
+              HasSubstr("row 0 has neither a vector nor a text, only 'vec' and 'name': name the column that holds it"));
   EXPECT_THAT(message({"delete"}), HasSubstr("ID or --filter"));
   EXPECT_THAT(message({"delete", "x"}), HasSubstr("'x' is no point id"));
   EXPECT_THAT(message({"count", "--filter", "{\"mus\": []}"}), HasSubstr("--filter"));
+}
+
+TEST_F(CollectionCommands, EmbedByTheBuiltInModelWhereNothingElseIsSaid) {
+  EXPECT_THAT(run({"collection", "create"}).err, HasSubstr("of model 'builtin'"));
 }
 
 TEST_F(CollectionCommands, RefuseAnotherModelThanTheCollections) {
