@@ -61,7 +61,7 @@ PointStore::~PointStore() {
     std::lock_guard lock(keep_mutex_);
     stopping_ = true;
     stop_builds_ = true;
-    give_way_ = stop_tidying_ = true;
+    give_way_ = no_room_ = stop_tidying_ = true;
   }
   keep_changed_.notify_all();
   if (keeper_.joinable()) keeper_.join();

@@ -240,12 +240,13 @@ class PointStore {
   uint64_t looked_at_ = 0;  // wakes that the keeper has answered
   std::string last_error_;
   std::mutex build_mutex_;                 // held while a segment is made: one at a time
-  double build_seconds_per_row_ = 150e-6;  // guarded by build_mutex_: of a complete one, by the last that was not small
+  double build_seconds_per_row_ = 150e-6;  // guarded by build_mutex_: of a complete one, as the last ones tell
   // Held, after build_mutex_ and before write_mutex_, while the rows of a segment are chosen, and while one is spilled.
   std::mutex choice_mutex_;
   uint64_t building_end_ = 0;  // guarded by choice_mutex_: the end of the rows of the segment that is made; 0: none is
   std::atomic<bool> stop_builds_ = false;
   std::atomic<bool> give_way_ = false;              // builds that can wait end, too
+  std::atomic<bool> no_room_ = false;               // and those of rows whose memory writers wait for
   static constexpr size_t kTailsThatWait = 2;       // so many are more urgent than those
   mutable std::atomic<bool> stop_tidying_ = false;  // there is something better to do
   std::thread keeper_;

@@ -26,6 +26,8 @@ constexpr double kHastyPart = 0.25;
 constexpr double kFloodPart = 1.5;
 constexpr auto kHasteLasts = std::chrono::milliseconds(250);
 constexpr auto kRoomEvery = std::chrono::milliseconds(20);
+// How fast graphs are made is believed so much less with each segment that is made without one.
+constexpr double kBelief = 0.95;
 // After so long what failed is tried again.
 constexpr auto kRetryAfter = std::chrono::seconds(5);
 
@@ -153,8 +155,9 @@ void PointStore::wait_for_room() {
 }
 
 // Writes the rows that wait for an index to the disk without one, beside whatever else is done, which may take minutes.
-// False where that is not to be had now: a segment is made of some of them (and the list of segments has no holes), or
-// another thread is at it. REQUIRES: no lock of the store is held, nor a view.
+// False where that is not to be had now: a segment is made of some of them (and the list of segments has no holes), in
+// the background without a graph from now on, or another thread is at it. REQUIRES: no lock of the store is held, nor a
+// view.
 bool PointStore::spill() {
   std::unique_lock choice(choice_mutex_, std::try_to_lock);
   if (!choice.owns_lock()) return false;
@@ -165,7 +168,11 @@ bool PointStore::spill() {
       const ViewPointer view = this->view();
       range = {view->tails.front().row_begin, view->tails.back().row_begin};
     }
-    if (range.begin == range.end || range.begin < building_end_) return false;
+    if (range.begin == range.end) return false;
+    if (range.begin < building_end_) {
+      no_room_ = true;
+      return false;
+    }
     make_segment({range, opening, SegmentKind::flat, stop_builds_}, spilling_);
   } catch (const Error&) {
     // The write that waits meets what is wrong itself.
@@ -186,7 +193,7 @@ bool PointStore::build_next(bool rest) {
     const ViewPointer view = this->view();
     const size_t frozen = view->tails.size() - 1;
     const bool many = frozen > kTailsInMemory || frozen_bytes(*view) > resources_.memory_bytes / 2;
-    if (is_keeper && (many || (pace == Pace::flood && frozen >= kTailsInFlood))) {
+    if (frozen > 0 && (many || (pace == Pace::flood && frozen >= kTailsInFlood))) {
       // Rows come faster than graphs are made of them. They go to the disk as they are, before they fill the memory.
       merge = Merge{{view->tails.front().row_begin, view->tails[frozen - 1].row_end}};
       kind = SegmentKind::flat;
@@ -197,14 +204,24 @@ bool PointStore::build_next(bool rest) {
   }
   if (!merge) return false;
   // Those who stop builds set one after the other.
-  give_way_ = false;
-  if (stop_builds_) give_way_ = true;
+  give_way_ = no_room_ = false;
+  if (stop_builds_) give_way_ = no_room_ = true;
+  const bool gives_room = is_keeper && kind != SegmentKind::flat;
+  const std::atomic<bool>& stop = merge->can_wait ? give_way_ : gives_room ? no_room_ : stop_builds_;
+  const auto begin = std::chrono::steady_clock::now();
   try {
-    build(std::move(choice), {merge->range, opening, kind, merge->can_wait ? give_way_ : stop_builds_});
+    build(std::move(choice), {merge->range, opening, kind, stop});
   } catch (const Error&) {
     // It is begun anew when there is time.
-    if (!merge->can_wait || !give_way_ || stop_builds_) throw;
+    if (!stop || stop_builds_) throw;
+    if (!merge->can_wait) {
+      // Not half of it was done, say.
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      const auto rows = static_cast<double>(merge->range.end - merge->range.begin);
+      build_seconds_per_row_ = std::max(build_seconds_per_row_, 2 * seconds / rows);
+    }
   }
+  if (kind == SegmentKind::flat) build_seconds_per_row_ *= kBelief;
   return true;
 }
 

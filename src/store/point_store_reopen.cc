@@ -35,7 +35,7 @@ void PointStore::reopen_after_failure() {
   auto set_stop = [&](bool stop) {
     std::lock_guard lock(keep_mutex_);
     stop_builds_ = stop || stopping_;
-    if (stop_builds_) give_way_ = stop_tidying_ = true;
+    if (stop_builds_) give_way_ = no_room_ = stop_tidying_ = true;
   };
   set_stop(true);
   // Reads that have begun end, and so does a build; others wait for the next view.
