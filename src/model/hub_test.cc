@@ -6,13 +6,13 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "base/files.h"
 #include "http_server.h"
 #include "model/testing_folder.h"
+#include "program.h"
 
 namespace sextant::model {
 namespace {
@@ -476,18 +476,13 @@ TEST_F(Hub, AKilledPullLeavesACacheThatOthersCanRead) {
   };
   hub.hub.settle();
   hub.store.settle();
-  pid_t child = ::fork();
-  if (child == 0) {
-    try {
-      model::pull("org/name", options);
-    } catch (...) {
-    }
-    ::_exit(0);
-  }
-  while (hub.store.requests().size() < 2) std::this_thread::yield();
+  const pid_t child =
+      tests::start_program({tests::sextant_program(), "pull", "org/name"}, {"", "/dev/null", "/dev/null"},
+                           {"HF_HUB_CACHE=" + options.cache.string(), "HF_ENDPOINT=" + options.endpoint, "HF_TOKEN="});
+  int status = 0;
+  while (hub.store.requests().size() < 2) ASSERT_EQ(::waitpid(child, &status, WNOHANG), 0) << "status " << status;
   hub.store.settle();
   ::kill(child, SIGKILL);
-  int status = 0;
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_TRUE(fs::is_empty(model() / "refs"));

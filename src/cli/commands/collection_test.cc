@@ -182,18 +182,9 @@ TEST_F(CollectionCommands, ReembedGoesOnAfterItWasKilled) {
   ASSERT_EQ(run({"collection", "create", "--model", other}, "wanted").status, 0);
   ASSERT_EQ(run({"add", "--input", input}).status, 0);
   ASSERT_EQ(run({"add", "--input", input}, "wanted").status, 0);
-  const std::vector<std::string> command = {SEXTANT_BINARY_DIR "/sextant",
-                                            "collection",
-                                            "reembed",
-                                            "--model",
-                                            other,
-                                            "--batch",
-                                            "20",
-                                            "--json",
-                                            "--db",
-                                            at("db"),
-                                            "--collection",
-                                            "things"};
+  const std::vector<std::string> command = {
+      tests::sextant_program(), "collection", "reembed", "--model", other, "--batch", "20", "--json", "--db", at("db"),
+      "--collection",           "things"};
   const uint64_t seed = 20261124;
   SCOPED_TRACE(fmt::format("seed {}", seed));
   std::mt19937_64 random(seed);
@@ -205,16 +196,7 @@ TEST_F(CollectionCommands, ReembedGoesOnAfterItWasKilled) {
   for (; kills < 8; ++kills) {
     const std::string out = at(fmt::format("out{}", kills));
     base::write_file_atomically(out, "");
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::dup2(::open(out.c_str(), O_WRONLY), 1);
-      ::dup2(::open("/dev/null", O_WRONLY), 2);
-      std::vector<char*> argv;
-      for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
-      argv.push_back(nullptr);
-      ::execv(argv[0], argv.data());
-      ::_exit(127);
-    }
+    const pid_t child = tests::start_program(command, {"", out, "/dev/null"});
     // After so many acknowledgements, and a moment more.
     const uint64_t wanted = random() % 8;
     int status = 0;
