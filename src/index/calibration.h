@@ -34,6 +34,7 @@ class Calibration {
   const RecallModel& model() const { return model_; }
 
  private:
+  std::vector<Point> measured_curve(size_t k) const;
   std::vector<Point> curve_for(size_t k) const;
   std::vector<Point> points_;
   uint64_t rows_ = 0;

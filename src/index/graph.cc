@@ -104,13 +104,26 @@ void Graph::descend(const Scorer& scorer, Gone gone, WalkMemory& memory, std::ve
   const Landmarks* landmarks = scorer.landmarks();
   if (landmarks == nullptr) return;
   compared += landmarks->rows().size();
-  landmarks->add_nearest(scorer, gone, memory.distances, found);
+  landmarks->add_nearest(scorer, gone, {}, memory.distances, found);
 }
 
 void Graph::search(const Scorer& scorer, size_t breadth, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
                    size_t& compared) const {
   descend(scorer, gone, memory, found, compared);
   walk(layers_[0], scorer, breadth, layers_[0].size(), gone, memory, found, compared);
+}
+
+bool Graph::search_allowed(const Scorer& scorer, size_t breadth, Gone gone, Allowed allowed, WalkMemory& memory,
+                           std::vector<Candidate>& found, size_t& compared) const {
+  if (const Landmarks* landmarks = scorer.landmarks(); landmarks != nullptr) {
+    compared += landmarks->rows().size();
+    landmarks->add_nearest(scorer, gone, allowed, memory.distances, found);
+  }
+  const bool starts_allowed =
+      std::any_of(found.begin(), found.end(), [&](const Candidate& start) { return allowed.contains(start.node); });
+  // Those that are not allowed keep their places.
+  walk_allowed(layers_[0], scorer, breadth + found.size(), layers_[0].size(), gone, allowed, memory, found, compared);
+  return starts_allowed;
 }
 
 std::vector<std::unique_ptr<Graph::Worker>> Graph::make_workers(const Vectors& vectors, base::ThreadPool& pool) {
@@ -185,7 +198,7 @@ void Graph::look_around(uint32_t row, size_t breadth, Worker& worker) const {
   worker.found = worker.kept;
   if (worker.found.size() > kEntryBreadth) worker.found.resize(kEntryBreadth);
   const Landmarks* landmarks = worker.scorer.landmarks();
-  if (landmarks != nullptr) landmarks->add_nearest(worker.scorer, {}, worker.memory.distances, worker.found);
+  if (landmarks != nullptr) landmarks->add_nearest(worker.scorer, {}, {}, worker.memory.distances, worker.found);
   walk(lowest, worker.scorer, breadth, lowest.size(), {}, worker.memory, worker.found, worker.compared);
 }
 

@@ -68,9 +68,10 @@ class Graph {
   // The BREADTH nearest rows of the lowest layer, nearest first: found. COMPARED counts distances.
   void search(const Scorer& scorer, size_t breadth, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
               size_t& compared) const;
-  // Where a walk of the lowest layer starts.
-  void descend(const Scorer& scorer, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
-               size_t& compared) const;
+  // Goes on from what a search FOUND, past rows that are not allowed, and keeps the BREADTH nearest that are. Returns
+  // whether there was an allowed one to start from: else it may have found few, or those that lay on its way.
+  bool search_allowed(const Scorer& scorer, size_t breadth, Gone gone, Allowed allowed, WalkMemory& memory,
+                      std::vector<Candidate>& found, size_t& compared) const;
 
  private:
   struct Worker;
@@ -82,6 +83,9 @@ class Graph {
     std::vector<Candidate> links;
   };
 
+  // Where a walk of the lowest layer starts.
+  void descend(const Scorer& scorer, Gone gone, WalkMemory& memory, std::vector<Candidate>& found,
+               size_t& compared) const;
   size_t level_of(uint32_t row) const;
   void add_links(uint32_t node, size_t bound, std::vector<uint32_t>& to) const;
   void look_around(uint32_t row, size_t breadth, Worker& worker) const;

@@ -58,7 +58,7 @@ void IndexImpl::calibrate(size_t count, size_t threads) {
     // One walk does for every k: the best k of its finds are the first of its best hundred.
     const size_t most = std::min({kBreadths[b], kMost, nearest[s].size()});
     WalkReport report;
-    const auto result = walk_for(query, most, kBreadths[b], SearchPlan::graph, nullptr, sample[s], &report);
+    const auto result = walk_for(query, most, {SearchPlan::graph, kBreadths[b], 0}, nullptr, sample[s], &report);
     for (size_t i = 0; i < std::size(kKs); ++i) {
       const size_t k = std::min(kKs[i], nearest[s].size());
       if (kBreadths[b] < kKs[i] || k == 0) continue;

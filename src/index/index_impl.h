@@ -126,7 +126,7 @@ class IndexImpl : public Index {
   template <class Take>
   void for_rows(const AllowedIds* allowed, Take take) const;
   // Nothing where the walk did not find k rows. EXCEPT is looked past.
-  std::optional<IndexSearchResult> walk_for(std::span<const float> query, size_t k, size_t breadth, SearchPlan plan,
+  std::optional<IndexSearchResult> walk_for(std::span<const float> query, size_t k, const PlanAnswer& plan,
                                             const AllowedIds* allowed, uint32_t except = kNoNode,
                                             WalkReport* report = nullptr) const;
   float estimate_deviation(const Reader& reader) const;

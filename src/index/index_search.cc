@@ -25,6 +25,9 @@ constexpr size_t kCodesAhead = 32;
 constexpr size_t kRerankAtOnce = 8;
 // Rows of a file that memory has no room for are asked for so many before those that are compared.
 constexpr size_t kRerankAhead = 8;
+// Where so little of what chance would allow is near a query, what is allowed lies elsewhere, and far apart: a walk to
+// it is twice as broad.
+constexpr double kElsewhere = 0.25;
 // Deviations of a code's estimate that a row may have been misjudged by.
 constexpr float kErrorDeviations = 3;
 
@@ -74,7 +77,7 @@ IndexSearchResult IndexImpl::search(std::span<const float> query, const IndexSea
   const bool judge = options.estimate_recall && plan.plan == SearchPlan::graph;
   WalkReport report;
   std::optional<IndexSearchResult> result =
-      walk_for(query, k, plan.breadth, plan.plan, options.allowed, kNoNode, judge ? &report : nullptr);
+      walk_for(query, k, plan, options.allowed, kNoNode, judge ? &report : nullptr);
   // Whoever asks for k gets k where there are k, whatever stands in the way of a walk.
   if (!result) return codes_ ? scan_codes(query, k, options.allowed) : scan(query, k, options.allowed);
   result->expected_recall = plan.expected_recall;
@@ -90,14 +93,20 @@ PlanAnswer IndexImpl::plan_for(size_t k, const IndexSearchOptions& options) cons
   const size_t most = std::max(k, row_count_.load(std::memory_order_acquire));
   const size_t breadth =
       std::clamp(options.breadth > 0 ? options.breadth : measured->breadth_for(k, options.target_recall), k, most);
-  const PlanQuestion question{.rows = size(),
-                              .allowed = count_allowed(options.allowed),
+  const double recall = options.breadth > 0 ? measured->recall_of(k, breadth) : options.target_recall;
+  const size_t there = size(), allowed = count_allowed(options.allowed);
+  const double part = std::min(1.0, static_cast<double>(allowed) / static_cast<double>(std::max<size_t>(1, there)));
+  const double rank = part > 0 ? std::min(rank_of(k, part, 0), static_cast<double>(most)) : 0;
+  const PlanQuestion question{.rows = there,
+                              .allowed = allowed,
+                              .k = k,
                               .breadth = breadth,
+                              .wide_breadth = measured->breadth_for(static_cast<size_t>(std::ceil(rank)), recall),
                               .degree = options_.degree,
                               .row_bytes = rows_.row_bytes(),
                               .code_bytes = codes_ ? codes_->row_bytes() : 0};
-  PlanAnswer plan =
-      options.allowed == nullptr ? PlanAnswer{SearchPlan::graph, breadth, walk_cost(question)} : choose_plan(question);
+  PlanAnswer plan = options.allowed == nullptr ? PlanAnswer{SearchPlan::graph, breadth, walk_cost(question, breadth)}
+                                               : choose_plan(question);
   plan.breadth = std::min(plan.breadth, most);
   plan.expected_recall = measured->recall_of(k, breadth);
   return plan;
@@ -195,22 +204,32 @@ IndexSearchResult IndexImpl::scan_codes(std::span<const float> query, size_t k, 
   return result;
 }
 
-std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, size_t breadth,
-                                                     SearchPlan plan, const AllowedIds* allowed, uint32_t except,
+std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> query, size_t k, const PlanAnswer& plan,
+                                                     const AllowedIds* allowed, uint32_t except,
                                                      WalkReport* report) const {
   Readers::Lease reader = readers_.lease(vectors_);
   IndexSearchResult result;
-  result.plan = plan;
+  result.plan = plan.plan;
   result.exact = false;
-  result.breadth = breadth;
+  result.breadth = plan.breadth;
   reader->scorer.set_query(query.data());
   std::vector<Candidate>& found = reader->found;
   Gone gone = this->gone();
   gone.except = except;
   const size_t wanted = std::min(k, count_allowed(allowed));
-  if (plan != SearchPlan::filtered_graph) {
-    graph_->search(reader->scorer, breadth, gone, reader->memory, found, result.compared);
-  } else {
+  graph_->search(reader->scorer, plan.breadth, gone, reader->memory, found, result.compared);
+  if (plan.plan == SearchPlan::graph_then_filter) {
+    size_t rank = 0, there = 0;
+    for (; rank < found.size() && there < wanted; ++rank) {
+      if (allowed->contains(id_of(found[rank].node))) ++there;
+    }
+    if (there < wanted || rank > plan.rank_max) {
+      // Without codes nothing would tell whether the walk found what is nearest.
+      if (!codes_) return std::nullopt;
+      result.plan = SearchPlan::filtered_graph;
+    }
+  }
+  if (result.plan == SearchPlan::filtered_graph) {
     std::vector<uint64_t> rows_allowed;
     Allowed rows{allowed->words().data(), allowed->words().size() * 64};
     if (!ids_are_rows() || !allowed->has_bits()) {
@@ -221,14 +240,27 @@ std::optional<IndexSearchResult> IndexImpl::walk_for(std::span<const float> quer
       });
       rows = {rows_allowed.data(), count};
     }
-    graph_->descend(reader->scorer, gone, reader->memory, found, result.compared);
-    walk_allowed(graph_->layer(0), reader->scorer, breadth, graph_->layer(0).size(), gone, rows, reader->memory, found,
-                 result.compared);
+    size_t breadth = plan.allowed_breadth;
+    if (plan.plan == SearchPlan::filtered_graph) {
+      const auto near =
+          std::count_if(found.begin(), found.end(), [&](const Candidate& c) { return rows.contains(c.node); });
+      if (static_cast<double>(near) < kElsewhere * plan.part * static_cast<double>(found.size())) breadth *= 2;
+    }
+    found.resize(std::min(found.size(), plan.starts));
+    if (!graph_->search_allowed(reader->scorer, breadth, gone, rows, reader->memory, found, result.compared)) {
+      return std::nullopt;
+    }
   }
   std::erase_if(found, [&](const Candidate& c) {
     return gone.contains(c.node) || (allowed != nullptr && !allowed->contains(id_of(c.node)));
   });
   if (found.size() < wanted) return std::nullopt;
+  // Far from a query everything is about as far: where the last may be as near as those wanted, those left out may be.
+  if (result.plan == SearchPlan::filtered_graph && codes_ &&
+      found.back().distance - estimate_deviation(*reader) * std::sqrt(codes_->length(found.back().node)) <=
+          found[wanted - 1].distance) {
+    return std::nullopt;
+  }
   if (report != nullptr) {
     report->compared = result.compared;
     for (const Candidate& candidate : found) report->distances.push_back(candidate.distance);

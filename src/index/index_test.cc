@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <limits>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -252,6 +253,47 @@ TEST_P(EveryIndex, gives_k_allowed_results_whatever_is_allowed) {
   EXPECT_EQ(result.hits.size(), 10u);
   const Metric metric = index->options().metric;
   EXPECT_GE(recall(metric, rows, query, result.hits, slow_search(metric, rows, query, 10, &far)), 0.9);
+}
+
+// What is allowed lies in one place, and most queries lie elsewhere: a walk goes there where it can tell what is
+// nearest; around a query everything is equally far, and codes are compared. The recall is what it was promised to be.
+TEST(GraphIndex, finds_what_is_allowed_elsewhere) {
+  constexpr size_t kRows = 20000, kQueries = 40, dim = 32;
+  const std::vector<float> rows = clustered(kRows, dim, 1, 40), queries = clustered(kQueries, dim, 2, 40);
+  auto index = Index::create({.dim = dim, .degree = 16, .build_breadth = 60, .capacity = kRows});
+  index->add(numbers(kRows), rows);
+  index->calibrate(200, 1);
+  const Metric metric = index->options().metric;
+  std::map<SearchPlan, std::pair<size_t, double>> by_plan;
+  const auto search = [&](std::span<const float> query, std::span<const uint64_t> ids) {
+    const AllowedIds allowed = AllowedIds::of(ids);
+    const IndexSearchResult result = index->search(query, {.k = 10, .target_recall = 0.9, .allowed = &allowed});
+    ASSERT_EQ(result.hits.size(), 10u);
+    for (const IndexHit& hit : result.hits) EXPECT_TRUE(allowed.contains(hit.id));
+    auto& [count, sum] = by_plan[result.plan];
+    ++count;
+    sum += recall(result.hits, slow_search(metric, rows, query, 10, &allowed));
+    EXPECT_TRUE(result.plan != SearchPlan::filtered_graph || result.compared < kRows / 4) << result.compared;
+  };
+  const std::vector<uint64_t> from_place = slow_search(metric, rows, std::span(rows).first(dim), kRows);
+  for (size_t q = 0; q < kQueries; ++q) {
+    search(std::span(queries).subspan(q * dim, dim), std::span(from_place).first(kRows / 2));
+  }
+  for (const auto& [plan, found] : by_plan) {
+    EXPECT_GE(found.second / static_cast<double>(found.first), 0.85) << name(plan) << ", " << found.first;
+  }
+  EXPECT_GE(by_plan[SearchPlan::filtered_graph].first, 5u);
+  EXPECT_GE(by_plan[SearchPlan::graph_then_filter].first, 5u);
+
+  by_plan.clear();
+  for (size_t q = 0; q < kQueries; ++q) {
+    const std::span<const float> query(queries.data() + q * dim, dim);
+    const std::vector<uint64_t> order = slow_search(metric, rows, query, kRows);
+    search(query, std::span(order).last(kRows / 2));
+  }
+  for (const auto& [plan, found] : by_plan) {
+    EXPECT_GE(found.second / static_cast<double>(found.first), 0.85) << name(plan) << ", " << found.first;
+  }
 }
 
 TEST(AllowedIds, may_be_any_numbers) {

@@ -42,7 +42,7 @@ size_t Landmarks::count_for(size_t rows) { return static_cast<size_t>(kOfRoot * 
 
 bool Landmarks::has(uint32_t row) const { return std::binary_search(rows_.begin(), rows_.end(), row); }
 
-void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>& distances,
+void Landmarks::add_nearest(const Scorer& scorer, Gone gone, Allowed allowed, std::vector<float>& distances,
                             std::vector<Candidate>& found) const {
   distances.resize(rows_.size());
   if (scorer.codes() != CodeKind::none && scorer.codes() == codes_.kind()) {
@@ -57,7 +57,7 @@ void Landmarks::add_nearest(const Scorer& scorer, Gone gone, std::vector<float>&
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (count == kNearest && !(distances[i] < best[kNearest - 1].distance)) continue;
     const Candidate candidate{distances[i], rows_[i]};
-    if (gone.contains(candidate.node)) continue;
+    if (gone.contains(candidate.node) || !allowed.contains(candidate.node)) continue;
     Candidate* at = std::upper_bound(best, best + count, candidate, is_nearer);
     std::copy_backward(at, best + count, best + count + 1);
     *at = candidate;

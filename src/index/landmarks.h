@@ -37,9 +37,10 @@ class Landmarks {
   // The same of rows of bits; else empty.
   std::span<const std::byte> bits() const { return bits_; }
 
-  // Adds the nearest to FOUND, which becomes sorted, each row once. Rows that are gone are looked past. DISTANCES is
-  // memory.
-  void add_nearest(const Scorer& scorer, Gone gone, std::vector<float>& distances, std::vector<Candidate>& found) const;
+  // Adds the nearest of those that are allowed to FOUND, which becomes sorted, each row once. Rows that are gone are
+  // looked past. DISTANCES is memory.
+  void add_nearest(const Scorer& scorer, Gone gone, Allowed allowed, std::vector<float>& distances,
+                   std::vector<Candidate>& found) const;
 
  private:
   std::vector<uint32_t> rows_;

@@ -167,11 +167,26 @@ TEST(Landmarks, stand_in_every_cluster_however_small) {
   scorer.set_query(plain.values.data() + wanted * kWidth);
   std::vector<Candidate> found = {{scorer.distance(5), 5}};
   std::vector<float> memory;
-  landmarks.add_nearest(scorer, {}, memory, found);
+  landmarks.add_nearest(scorer, {}, {}, memory, found);
   ASSERT_EQ(found.size(), Landmarks::kNearest + 1);
   EXPECT_EQ(cluster[found.front().node], cluster[wanted]);
   EXPECT_EQ(found.back().node, 5u);
   for (size_t i = 1; i < found.size(); ++i) EXPECT_LE(found[i - 1].distance, found[i].distance);
+
+  // Where another cluster alone is allowed, its landmarks do.
+  std::vector<uint64_t> words((plain.count() + 63) / 64);
+  std::set<uint32_t> allowed;
+  for (uint32_t row = 0; row < plain.count(); ++row) {
+    if (cluster[row] != 7) continue;
+    words[row / 64] |= uint64_t{1} << (row % 64);
+    if (landmarks.has(row)) allowed.insert(row);
+  }
+  std::vector<Candidate> elsewhere;
+  landmarks.add_nearest(scorer, {}, {words.data(), plain.count()}, memory, elsewhere);
+  ASSERT_FALSE(elsewhere.empty());
+  EXPECT_EQ(elsewhere.size(), std::min(allowed.size(), Landmarks::kNearest));
+  for (const Candidate& candidate : elsewhere) EXPECT_TRUE(allowed.contains(candidate.node)) << candidate.node;
+  for (size_t i = 1; i < elsewhere.size(); ++i) EXPECT_LE(elsewhere[i - 1].distance, elsewhere[i].distance);
 }
 
 TEST(Landmarks, are_one_where_all_rows_are_alike) {

@@ -13,21 +13,28 @@ constexpr double kRow = 15;
 constexpr double kCode = 5;
 constexpr double kByte = 1.0 / 16;
 // A link that is followed: fetching what lies anywhere.
-constexpr double kStep = 30;
+constexpr double kStep = 70;
 // A scan of codes compares this many rows afterwards.
 constexpr double kRerankedRows = 24;
-// Among few allowed rows each link of a walk leads over the links of its neighbours.
-constexpr double kDetour = 4;
-// A walk that is filtered afterwards keeps more candidates, though not in proportion: what it is after lies no farther
-// apart than it did.
-constexpr double kWiden = 0.7;
+// A walk past rows that are not allowed begins like one among all, goes on through the neighbours of neighbours, and
+// loses its way more easily: for the same recall it is broader.
+constexpr double kDetour = 5;
+constexpr size_t kAllowedWiden = 2;
+// Deviations from the average rank of the k-th allowed row that a walk has room for, and that chance explains.
+constexpr double kRankRoom = 2;
+constexpr double kRankMax = 3;
 
 }  // namespace
 
-double walk_cost(const PlanQuestion& q) {
+double rank_of(size_t k, double part, double deviations) {
+  const auto count = static_cast<double>(k);
+  return (count + deviations * std::sqrt(count * (1 - part))) / part;
+}
+
+double walk_cost(const PlanQuestion& q, size_t breadth) {
   const double step = kStep + kByte * static_cast<double>(q.code_bytes > 0 ? q.code_bytes : q.row_bytes);
   // About two thirds of the links of a node lead somewhere new.
-  return static_cast<double>(q.breadth * q.degree) * step * 2 / 3;
+  return static_cast<double>(breadth * q.degree) * step * 2 / 3;
 }
 
 double product_cost(size_t rows, size_t dim) {
@@ -58,7 +65,7 @@ PlanAnswer choose_plan(const PlanQuestion& q) {
   const double part = std::min(1.0, allowed / static_cast<double>(std::max<size_t>(1, q.rows)));
   const auto bytes = static_cast<double>(q.row_bytes);
   const double scan = allowed * (kRow + kByte * bytes);
-  const double walk = walk_cost(q);
+  const double walk = walk_cost(q, q.breadth);
 
   PlanAnswer best{SearchPlan::scan, q.breadth, scan};
   double least = scan;
@@ -75,10 +82,14 @@ PlanAnswer choose_plan(const PlanQuestion& q) {
   if (part >= 1) {
     offer(SearchPlan::graph, q.breadth, walk);
   } else if (part > 0) {
-    const double wider = std::pow(part, -kWiden);
-    offer(SearchPlan::graph_then_filter, static_cast<size_t>(std::ceil(static_cast<double>(q.breadth) * wider)),
-          walk * wider);
+    const double breadth = std::max(static_cast<double>(q.wide_breadth), rank_of(q.k, part, kRankRoom));
+    const auto wide = static_cast<size_t>(std::min(breadth, static_cast<double>(q.rows)));
+    offer(SearchPlan::graph_then_filter, wide, walk_cost(q, wide));
     offer(SearchPlan::filtered_graph, q.breadth, walk * kDetour);
+    best.rank_max = static_cast<size_t>(std::min(std::ceil(rank_of(q.k, part, kRankMax)), static_cast<double>(q.rows)));
+    best.allowed_breadth = kAllowedWiden * q.breadth;
+    best.starts = q.breadth;
+    best.part = part;
   }
   return best;
 }
