@@ -182,15 +182,16 @@ class Bench {
 
   void filtered(const DataSet& data, const std::string& title) {
     constexpr double kRecall = 0.95;
-    fmt::print("{}: queries/s at recall@10 {}, times {}'s, and the plan of the fastest\n{:<20}", title, kRecall,
+    fmt::print("{}: queries/s at recall@10 {}, times {}'s, and the plans of the fastest\n{:<18}", title, kRecall,
                kYardstick, "allowed");
-    for (const auto& contestant : contestants_) fmt::print(" {:>26}", contestant->name());
-    fmt::print(" {:>26}\n", fmt::format("{}, no scan", kYardstick));
+    for (const auto& contestant : contestants_) fmt::print(" {:>16}", contestant->name());
+    fmt::print(" {:>18}  plans\n", fmt::format("{}, no scan", kYardstick));
     for (size_t step : kSteps) {
       if (data.rows / step < 2) continue;
       const std::vector<Outcome> outcomes = sweep(data, title, {.threads = 1, .step = step});
-      fmt::print("{:<20}", fmt::format("{} % ({})", 100.0 / static_cast<double>(step), (data.rows + step - 1) / step));
+      fmt::print("{:<18}", fmt::format("{} % ({})", 100.0 / static_cast<double>(step), (data.rows + step - 1) / step));
       std::optional<double> other;
+      std::string plans;
       for (const Outcome& outcome : outcomes) {
         if (outcome.contestant == kYardstick) other = rate_at(outcome.points, kRecall);
       }
@@ -198,11 +199,13 @@ class Bench {
         std::string text = "-";
         for (const Outcome& outcome : outcomes) {
           if (outcome.contestant != contestant->name()) continue;
-          text = rate_text(rate_at(outcome.points, kRecall), other) + " " + fastest_plan(outcome.points, kRecall);
+          text = rate_text(rate_at(outcome.points, kRecall), other);
+          plans += fmt::format("{}{}: {}", plans.empty() ? "" : "; ", contestant->name(),
+                               fastest_plan(outcome.points, kRecall));
         }
-        fmt::print(" {:>26}", text);
+        fmt::print(" {:>16}", text);
       }
-      fmt::print(" {:>26}\n", without_scan(outcomes, kRecall));
+      fmt::print(" {:>18}  {}\n", without_scan(outcomes, kRecall), plans);
       std::fflush(stdout);
     }
     fmt::print("\n");

@@ -18,7 +18,7 @@ constexpr double kStep = 70;
 constexpr double kRerankedRows = 24;
 // A walk past rows that are not allowed begins like one among all, goes on through the neighbours of neighbours, and
 // loses its way more easily: for the same recall it is broader.
-constexpr double kDetour = 5;
+constexpr double kDetour = 10;
 constexpr size_t kAllowedWiden = 2;
 // Deviations from the average rank of the k-th allowed row that a walk has room for, and that chance explains.
 constexpr double kRankRoom = 2;

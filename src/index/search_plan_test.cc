@@ -26,7 +26,7 @@ TEST(SearchPlan, goes_from_scans_to_walks_as_more_is_allowed) {
   EXPECT_EQ(plan_for(200'000, 10).plan, SearchPlan::scan);
   EXPECT_EQ(plan_for(200'000, 200).plan, SearchPlan::code_scan);
   EXPECT_EQ(plan_for(200'000, 2'000).plan, SearchPlan::code_scan);
-  EXPECT_EQ(plan_for(2'000'000, 200'000).plan, SearchPlan::filtered_graph);
+  EXPECT_EQ(plan_for(20'000'000, 200'000).plan, SearchPlan::filtered_graph);
   EXPECT_EQ(plan_for(200'000, 100'000).plan, SearchPlan::graph_then_filter);
   EXPECT_GT(plan_for(200'000, 100'000).breadth, 60u);
   EXPECT_EQ(plan_for(200'000, 200'000).plan, SearchPlan::graph);
